@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls to one upstream: endpoints in turn, pooled keep-alive connections, a cap on calls in flight with a
+ * bounded queue behind it, time-outs, responses streamed with back-pressure. One per worker and configured
+ * upstream. Knows no webhook.
+ *
+ *   submit -> [queued] -> connect or reuse -> request out -> head -> body* -> ended
+ *
+ * A call is begun again on another connection only when no byte of its request had left the socket, or when a
+ * pooled connection turned out to be closed before any byte was written. After the request was (even partly)
+ * sent, it is never repeated.
+ */
+#ifndef POSTERN_NET_UPSTREAM_H
+#define POSTERN_NET_UPSTREAM_H
+
+#include <postern/base/arena.h>
+#include <postern/base/list.h>
+#include <postern/base/slice.h>
+#include <postern/base/status.h>
+#include <postern/io/loop.h>
+#include <postern/net/http1.h>
+
+struct upstream_endpoint {
+    struct slice host; /* name or numeric, without brackets */
+    uint16_t port;
+    struct slice authority; /* for the Host field: as written in the config, "10.0.0.5:8000" */
+};
+
+struct upstream_opts {
+    struct slice name;
+    const struct upstream_endpoint *endpoints; /* at least 1 */
+    size_t endpoint_count;
+    uint32_t connect_timeout_ms;
+    uint32_t timeout_ms;  /* from the request's first byte out to the response's head, and between pieces of
+                             its body */
+    uint32_t concurrency; /* calls in flight per worker; > 0 */
+    uint32_t queue_max;   /* calls waiting for a slot; 0: refuse at once */
+    uint32_t idle_timeout_ms; /* a pooled connection unused for that long is closed */
+    uint32_t idle_max;        /* pooled connections kept */
+};
+
+enum call_end {
+    CALL_COMPLETE,       /* the whole response was received */
+    CALL_BUSY,           /* no slot: the queue was full, or the wait in it exceeded timeout_ms */
+    CALL_CONNECT_FAILED, /* refused, unreachable, name unknown, or not connected in time; nothing was sent */
+    CALL_TIMED_OUT,      /* sent, and no head (or no further piece) in time */
+    CALL_BROKEN, /* sent at least partly, then the connection broke or closed before the response ended */
+    CALL_BAD_RESPONSE, /* what came isn't HTTP/1 */
+    CALL_NO_MEMORY,
+};
+
+struct upstream_call;
+
+struct upstream_call_handlers {
+    /* The response's head (call->reader.head): at most once. Until it returns from here, nothing else is
+     * told. */
+    void (*head)(struct upstream_call *call);
+    /* A piece of the body; borrowed for the call. */
+    void (*body)(struct upstream_call *call, struct slice piece);
+    /* The end; exactly once per submit that answered OP_PENDING, unless cancelled. The struct may be reused
+     * or freed at once. After it `end` and `any_sent` are set. May come after head and body, in the same
+     * turn. */
+    void (*ended)(struct upstream_call *call);
+};
+
+/* Owned by the caller, alive until `ended` or upstream_cancel. Fill the upper half, zero the rest. */
+struct upstream_call {
+    const struct upstream_call_handlers *on;
+    struct slice head; /* in: request line and all fields but Host, without the empty line (it may be sent to
+                          any endpoint) */
+    struct slice body; /* in: whole body, framed by a Content-Length in `head`; borrowed until the end */
+    bool is_head_request; /* in: the response has no body */
+    struct arena *arena;  /* in: the response head goes here */
+    uint32_t timeout_ms;  /* in: 0 = the upstream's own */
+    /* out */
+    enum call_end end;
+    bool any_sent; /* a byte of the request may have reached the upstream */
+    struct http1_reader reader;
+    /* private */
+    struct list link;
+    struct deadline deadline;
+    struct upstream_conn *conn;
+    struct upstream *upstream;
+    uint8_t state;
+    bool paused;
+};
+
+/* Counters of one upstream on this loop, for metrics. */
+struct upstream_stats {
+    uint64_t connects, connect_failures, reuses,
+        restarts; /* restarts: calls begun again before a byte was sent */
+    uint32_t in_flight, queued, idle;
+};
+
+/* The interface, so that tests run the gateway on a fake. */
+struct upstream_backend {
+    /* Takes the call. OP_READY: ended already (call->end says how: busy), no callback comes. */
+    enum op_status (*submit)(struct upstream *upstream, struct upstream_call *call);
+    /* Stops body pieces (and the end) from coming until resumed; at most one read buffer more may be in the
+     * kernel. */
+    void (*pause)(struct upstream_call *call);
+    void (*resume)(struct upstream_call *call);
+    /* Ends the call without a callback; its connection is closed unless it had not begun. */
+    void (*cancel)(struct upstream_call *call);
+    /* Cancels nothing: answers every pending call, closes connections, frees; `closed` runs when done. */
+    void (*close)(struct upstream *upstream, void (*closed)(void *arg), void *arg);
+};
+
+struct upstream {
+    const struct upstream_backend *backend;
+    struct upstream_stats stats;
+};
+
+/* Makes a real one; `opts` is borrowed until it is closed. */
+NODISCARD enum status upstream_open(struct loop *loop, const struct upstream_opts *opts,
+                                    struct upstream **ret_upstream);
+
+/* Begins a call; see upstream_backend.submit. */
+static inline enum op_status upstream_submit(struct upstream *upstream, struct upstream_call *call)
+{
+    call->upstream = upstream;
+    return upstream->backend->submit(upstream, call);
+}
+
+/* Back-pressure on a call that has told its head. Idempotent. */
+static inline void upstream_pause(struct upstream_call *call)
+{
+    call->upstream->backend->pause(call);
+}
+
+/* Lets pieces come again; they come from the loop, never from inside this call. Idempotent. */
+static inline void upstream_resume(struct upstream_call *call)
+{
+    call->upstream->backend->resume(call);
+}
+
+/* Ends a pending call; no callback comes after this. */
+static inline void upstream_cancel(struct upstream_call *call)
+{
+    call->upstream->backend->cancel(call);
+}
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which route a request takes, and that route's settings. First match in the order of the file wins. Matching
+ * is on the path as it came, after a check that it can't mean two things: a request whose path has dot
+ * segments, empty segments, backslashes or percent-encoded separators is never matched through them
+ * (RELIABILITY 4.3, route confusion): patterns match raw bytes.
+ */
+#ifndef POSTERN_POLICY_ROUTE_H
+#define POSTERN_POLICY_ROUTE_H
+
+#include <postern/base/slice.h>
+#include <postern/policy/key.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum route_mode { ROUTE_PROXY, ROUTE_OBSERVE };
+enum missing_rule { MISSING_PASS, MISSING_PAYLOAD, MISSING_REJECT };
+enum in_flight_rule { IN_FLIGHT_WAIT, IN_FLIGHT_CONFLICT };
+enum store_error_rule { STORE_ERROR_PASS, STORE_ERROR_REJECT };
+enum timeout_rule { TIMEOUT_RELEASE, TIMEOUT_HOLD };
+enum ack_rule { ACK_ASYNC, ACK_DURABLE };
+
+#define ROUTE_MAX_SUCCESS 16u
+
+/* An inclusive range of statuses that count as accepted. */
+struct status_range {
+    uint16_t from, to;
+};
+
+struct route_match {
+    struct slice host; /* lower case, without port; empty: any. "*.example.com" matches one or more labels */
+    struct slice
+        path; /* exact; or, ending in a slash and a star, that prefix (with its slash) and all below it */
+    const struct slice *methods; /* upper case; none: any */
+    size_t method_count;
+};
+
+/* One route's settings, immutable. */
+struct route_opts {
+    struct slice name;
+    struct route_match match;
+    size_t upstream; /* index into the config's upstreams */
+    enum route_mode mode;
+    struct key_rule keys[KEY_MAX_RULES];
+    size_t key_count; /* at least 1 */
+    enum missing_rule missing;
+    uint64_t window_ms;
+    uint32_t lease_ms;
+    enum in_flight_rule in_flight;
+    uint32_t in_flight_wait_ms;
+    uint16_t duplicate_status; /* of our answer to a duplicate; 200 by default */
+    enum ack_rule ack;
+    enum store_error_rule on_store_error;
+    enum timeout_rule on_timeout;
+    struct status_range success[ROUTE_MAX_SUCCESS];
+    size_t success_count;
+    uint64_t body_bytes; /* largest body */
+};
+
+/* The index of the first of `routes` that matches, or SIZE_MAX. `host` may carry a port; any case. */
+size_t route_find(const struct route_opts *routes, size_t count, struct slice host, struct slice method,
+                  struct slice path);
+
+/* True when `status` counts as accepted. */
+bool route_is_success(const struct route_opts *route, uint16_t status);
+
+#endif

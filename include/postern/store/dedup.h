@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The dedup store: who may process an event. A key is absent -> pending (an owner's token, for `lease_ms`) ->
+ * done (the first event's id and status, for `window_ms` counted from its acceptance). Backends: redis,
+ * memory; both pass tests/contract/dedup.
+ *
+ * Failure to reach a store is an answer (VERDICT_UNKNOWN, HOLD_UNKNOWN), never "duplicate" and never a third
+ * way out. A store answers each op exactly once; it has no deadline of its own towards the caller but a lost
+ * or stalled link answers all its ops. The caller that can't wait leaves, and undoes the answer when it comes
+ * late.
+ */
+#ifndef POSTERN_STORE_DEDUP_H
+#define POSTERN_STORE_DEDUP_H
+
+#include <postern/base/event_key.h>
+#include <postern/base/list.h>
+#include <postern/base/slice.h>
+#include <postern/base/status.h>
+#include <postern/base/uuid.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum verdict {
+    VERDICT_UNKNOWN,   /* the store could not be asked, or answered with an error */
+    VERDICT_FIRST,     /* the claim is ours until the lease ends */
+    VERDICT_DUPLICATE, /* done before: op->first tells by whom */
+    VERDICT_IN_FLIGHT, /* pending under another token: op->first.event_id is that token */
+    VERDICT_FULL,      /* memory store at its bound: refused rather than forget a live key */
+};
+
+/* What renew, settle, release and forget found. */
+enum hold {
+    HOLD_UNKNOWN, /* the store could not be asked: it may or may not have happened */
+    HOLD_KEPT,    /* was ours (forget: something was there), and is done */
+    HOLD_LAPSED,  /* settle: our lease had ended but nobody took the key: it is done now. renew: taken again.
+                     release, forget: nothing there */
+    HOLD_LOST,    /* another owner holds or settled the key; nothing was changed */
+};
+
+/* The first event of a key that is done. */
+struct dedup_first {
+    struct uuid event_id;
+    uint16_t status;         /* what the upstream answered, or 202 */
+    uint64_t accepted_at_ms; /* wall clock */
+};
+
+struct dedup_op {
+    /* in; borrowed until the answer */
+    struct slice route; /* its name, part of a Redis key's text */
+    struct event_key key;
+    struct uuid token;       /* the claiming event's id: proves that the claim is ours */
+    uint32_t lease_ms;       /* claim, renew */
+    uint64_t window_ms;      /* settle */
+    struct dedup_first done; /* settle: what duplicates will be told; done.event_id is the token */
+    void (*answered)(struct dedup_op *op); /* only if the submit said OP_PENDING: once, from the loop */
+    /* out */
+    enum verdict verdict;     /* claim */
+    enum hold hold;           /* the others */
+    struct dedup_first first; /* claim: duplicate or in flight */
+    bool from_l1;             /* claim: answered without asking the store */
+    /* the backend's own while pending */
+    struct list link;
+    uint8_t verb;
+};
+
+/* Counters of one store on one loop, for metrics; the owner reads them on its own thread. */
+struct dedup_stats {
+    uint64_t l1_hits, errors, reconnects, doubtful_released;
+    bool up;          /* commands can be sent now */
+    uint32_t pending; /* ops not answered yet */
+    uint64_t keys;    /* memory: keys held by the whole table; redis: keys in L1 */
+};
+
+struct dedup;
+
+struct dedup_backend {
+    const char *name;
+    /* Each takes the op until its answer. All may answer OP_READY. */
+    enum op_status (*claim)(struct dedup *store, struct dedup_op *op);
+    enum op_status (*renew)(struct dedup *store, struct dedup_op *op);
+    enum op_status (*settle)(struct dedup *store, struct dedup_op *op);
+    enum op_status (*release)(struct dedup *store, struct dedup_op *op);
+    enum op_status (*forget)(struct dedup *store,
+                             struct dedup_op *op); /* deletes whatever is there; token unused */
+    /* Answers everything pending (UNKNOWN), then closes and frees; `closed` runs when done. */
+    void (*close)(struct dedup *store, void (*closed)(void *arg), void *arg);
+    /* Fills the fields of store->stats that cost something to know (`keys`). */
+    void (*refresh_stats)(struct dedup *store);
+};
+
+struct dedup {
+    const struct dedup_backend *backend;
+    struct dedup_stats stats;
+};
+
+/* SET <key> p:<token> NX GET PX <lease>: first, duplicate, in flight, unknown, full. */
+static inline enum op_status dedup_claim(struct dedup *store, struct dedup_op *op)
+{
+    return store->backend->claim(store, op);
+}
+
+/* Extends our lease by lease_ms from now. */
+static inline enum op_status dedup_renew(struct dedup *store, struct dedup_op *op)
+{
+    return store->backend->renew(store, op);
+}
+
+/* Ours (or nobody's) -> done for window_ms. */
+static inline enum op_status dedup_settle(struct dedup *store, struct dedup_op *op)
+{
+    return store->backend->settle(store, op);
+}
+
+/* Ours -> absent. */
+static inline enum op_status dedup_release(struct dedup *store, struct dedup_op *op)
+{
+    return store->backend->release(store, op);
+}
+
+/* Anything -> absent. */
+static inline enum op_status dedup_forget(struct dedup *store, struct dedup_op *op)
+{
+    return store->backend->forget(store, op);
+}
+
+#endif
