@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Growable bytes with a mandatory ceiling. Appending fails with STATUS_FULL at the ceiling and with
- * STATUS_NO_MEMORY when malloc does; the content is then unchanged. Consuming from the front is cheap: a read
- * offset moves and the bytes slide down only when room is needed. Not thread-safe.
+ * STATUS_NO_MEMORY when malloc does; the content is then unchanged. Consuming from the front is
+ * cheap: a read offset moves and the bytes slide down only when room is needed. Not thread-safe.
  */
 #ifndef POSTERN_BASE_BUF_H
 #define POSTERN_BASE_BUF_H
@@ -43,8 +43,8 @@ static inline size_t buf_len(const struct buf *buf)
     return buf->end - buf->start;
 }
 
-/* Makes room for `size` more bytes and returns where they go (valid until the next change), or NULL when
- * it can't. buf_commit tells how many of them were filled. */
+/* Makes room for `size` more bytes and returns where they go (valid until the next change), or NULL
+ * when it can't. buf_commit tells how many of them were filled. */
 char *buf_reserve(struct buf *buf, size_t size);
 
 /* Counts `size` bytes written into the room of the last buf_reserve as content. */
@@ -63,8 +63,8 @@ NODISCARD enum status buf_append_u64(struct buf *buf, uint64_t number);
 NODISCARD enum status buf_printf(struct buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Appends `text` as the inside of a JSON string: quotes, backslashes and control characters escaped, bytes
- * that are not UTF-8 replaced by U+FFFD. The quotes around it are the caller's. */
+/* Appends `text` as the inside of a JSON string: quotes, backslashes and control characters
+ * escaped, bytes that are not UTF-8 replaced by U+FFFD. The quotes around it are the caller's. */
 NODISCARD enum status buf_append_json(struct buf *buf, struct slice text);
 
 /* Drops `size` bytes (at most buf_len) from the front. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Time as a value. A loop refreshes its clock once per turn and everybody on that loop reads the same
- * instant, so that a turn costs two clock reads and tests own time by setting the fields. Monotonic time
- * measures (deadlines, leases, windows in memory); wall time only labels records.
+ * Time as a value. A loop refreshes its clock once per turn and everybody on that loop reads the
+ * same instant, so that a turn costs two clock reads and tests own time by setting the fields.
+ * Monotonic time measures (deadlines, leases, windows in memory); wall time only labels records.
  */
 #ifndef POSTERN_BASE_CLOCK_H
 #define POSTERN_BASE_CLOCK_H

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many deadlines, one timer: a hashed timing wheel. Setting and clearing are O(1) and allocate nothing; each
- * deadline is embedded in its owner. The wheel knows no event loop: whoever drives it (io/loop, or a test
- * with a fake clock) calls deadlines_advance and arms one timer for deadlines_next. Not thread-safe. It lives
- * in base and not in net, as HOUSE.md first had it, because stores need it as well.
+ * Many deadlines, one timer: a hashed timing wheel. Setting and clearing are O(1) and allocate
+ * nothing; each deadline is embedded in its owner. The wheel knows no event loop: whoever drives it
+ * (io/loop, or a test with a fake clock) calls deadlines_advance and arms one timer for
+ * deadlines_next. Not thread-safe. It lives in base and not in net, as HOUSE.md first had it,
+ * because stores need it as well.
  */
 #ifndef POSTERN_BASE_DEADLINE_H
 #define POSTERN_BASE_DEADLINE_H
@@ -16,9 +17,10 @@
 #define DEADLINE_SLOTS 512u /* one revolution: 4.1 s; longer deadlines stay for more rounds */
 
 struct deadline {
-    struct list link;                           /* in a slot while set; self-linked or zero when not */
-    uint64_t at_ms;                             /* monotonic */
-    void (*expired)(struct deadline *deadline); /* runs from deadlines_advance, once; may set it again */
+    struct list link; /* in a slot while set; self-linked or zero when not */
+    uint64_t at_ms;   /* monotonic */
+    void (*expired)(
+        struct deadline *deadline); /* runs from deadlines_advance, once; may set it again */
 };
 
 struct deadlines {
@@ -31,8 +33,8 @@ struct deadlines {
 /* Makes an empty wheel whose time is `now_ms` (monotonic). */
 void deadlines_init(struct deadlines *wheel, uint64_t now_ms);
 
-/* Sets (or moves) `deadline` to `at_ms`; its `expired` has to be filled in. A time in the past fires at the
- * next advance. The owner must clear it before its memory goes. */
+/* Sets (or moves) `deadline` to `at_ms`; its `expired` has to be filled in. A time in the past
+ * fires at the next advance. The owner must clear it before its memory goes. */
 void deadline_set(struct deadlines *wheel, struct deadline *deadline, uint64_t at_ms);
 
 /* Clears it; harmless when not set (zeroed memory counts as not set). */
@@ -44,11 +46,12 @@ static inline bool deadline_is_set(const struct deadline *deadline)
     return deadline->link.next && deadline->link.next != &deadline->link;
 }
 
-/* Runs everything due at `now_ms`. Callbacks may set and clear any deadline, themselves included. */
+/* Runs everything due at `now_ms`. Callbacks may set and clear any deadline, themselves included.
+ */
 void deadlines_advance(struct deadlines *wheel, uint64_t now_ms);
 
-/* When deadlines_advance next has to be called: monotonic ms, possibly earlier than the earliest deadline (a
- * slot with later rounds), at most one tick later; UINT64_MAX when none is set. */
+/* When deadlines_advance next has to be called: monotonic ms, possibly earlier than the earliest
+ * deadline (a slot with later rounds), at most one tick later; UINT64_MAX when none is set. */
 uint64_t deadlines_next(const struct deadlines *wheel);
 
 #endif

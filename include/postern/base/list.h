@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Intrusive doubly-linked list with a sentinel head. Links are embedded in their owners; nothing allocates.
- * Header only.
+ * Intrusive doubly-linked list with a sentinel head. Links are embedded in their owners; nothing
+ * allocates. Header only.
  */
 #ifndef POSTERN_BASE_LIST_H
 #define POSTERN_BASE_LIST_H

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counters, gauges and histograms in the Prometheus text format 0.0.4. Series are declared before the workers
- * start and then fixed; each worker owns a row of cells that only it writes (relaxed atomics, so no lock and
- * no shared cache line on the hot path), and a scrape sums the rows.
+ * Counters, gauges and histograms in the Prometheus text format 0.0.4. Series are declared before
+ * the workers start and then fixed; each worker owns a row of cells that only it writes (relaxed
+ * atomics, so no lock and no shared cache line on the hot path), and a scrape sums the rows.
  *
  *   declare (main):  id = metrics_counter(m, "postern_events_total", "Requests by outcome.",
- * "route=\"x\",outcome=\"y\"") count (worker):  metric_add(cells, id, 1) scrape (admin):  metrics_render(m,
- * &buf)
+ * "route=\"x\",outcome=\"y\"") count (worker):  metric_add(cells, id, 1) scrape (admin):
+ * metrics_render(m, &buf)
  */
 #ifndef POSTERN_BASE_METRICS_H
 #define POSTERN_BASE_METRICS_H
@@ -16,7 +16,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define METRICS_MAX_CELLS                                                                                    \
+#define METRICS_MAX_CELLS                                                                          \
     65536u /* per row; more series than that is a mistake in the config, told at start */
 
 /* Where a series' cells start in each row. METRIC_NONE counts nowhere. */
@@ -30,22 +30,27 @@ struct metric_cells {
     _Atomic uint64_t *values;
 };
 
-/* An empty registry for `rows` writers (workers + 1 for the main thread). NULL when out of memory. */
+/* An empty registry for `rows` writers (workers + 1 for the main thread). NULL when out of memory.
+ */
 struct metrics *metrics_new(size_t rows);
 
 /* Frees it; NULL is fine. */
 void metrics_free(struct metrics *metrics);
 
-/* Declares a series. `name` and `help` have static storage and are the same for all series of a family;
- * series of one family are declared one after the other or not, rendering groups them. `labels` is copied:
- * `a="x",b="y"` with values already escaped (metrics_label), or NULL. A family's kind is fixed by its first
- * declaration. METRIC_NONE when out of memory or over METRICS_MAX_CELLS. Not thread-safe; only before
- * metrics_seal. */
-metric_id metrics_counter(struct metrics *metrics, const char *name, const char *help, const char *labels);
-metric_id metrics_gauge(struct metrics *metrics, const char *name, const char *help, const char *labels);
-/* A histogram of durations: observed in microseconds, rendered in seconds (`_seconds` belongs in the name).
+/* Declares a series. `name` and `help` have static storage and are the same for all series of a
+ * family; series of one family are declared one after the other or not, rendering groups them.
+ * `labels` is copied: `a="x",b="y"` with values already escaped (metrics_label), or NULL. A
+ * family's kind is fixed by its first declaration. METRIC_NONE when out of memory or over
+ * METRICS_MAX_CELLS. Not thread-safe; only before metrics_seal. */
+metric_id metrics_counter(struct metrics *metrics, const char *name, const char *help,
+                          const char *labels);
+metric_id metrics_gauge(struct metrics *metrics, const char *name, const char *help,
+                        const char *labels);
+/* A histogram of durations: observed in microseconds, rendered in seconds (`_seconds` belongs in
+ * the name).
  */
-metric_id metrics_histogram(struct metrics *metrics, const char *name, const char *help, const char *labels);
+metric_id metrics_histogram(struct metrics *metrics, const char *name, const char *help,
+                            const char *labels);
 /* A histogram of plain numbers (batch sizes), with buckets 1, 2, 5, 10 … 10000. */
 metric_id metrics_size_histogram(struct metrics *metrics, const char *name, const char *help,
                                  const char *labels);
@@ -60,7 +65,8 @@ struct metric_cells metrics_row(struct metrics *metrics, size_t row);
 static inline void metric_add(struct metric_cells cells, metric_id id, uint64_t n)
 {
     _Atomic uint64_t *cell = &cells.values[id];
-    atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + n, memory_order_relaxed);
+    atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + n,
+                          memory_order_relaxed);
 }
 
 /* Sets a gauge of this row; rows are summed at the scrape. */
@@ -69,8 +75,10 @@ static inline void metric_set(struct metric_cells cells, metric_id id, uint64_t 
     atomic_store_explicit(&cells.values[id], value, memory_order_relaxed);
 }
 
-/* Counts one observation: microseconds, or a plain number for a size histogram. `metrics` tells the kind. */
-void metric_observe(const struct metrics *metrics, struct metric_cells cells, metric_id id, uint64_t value);
+/* Counts one observation: microseconds, or a plain number for a size histogram. `metrics` tells the
+ * kind. */
+void metric_observe(const struct metrics *metrics, struct metric_cells cells, metric_id id,
+                    uint64_t value);
 
 /* The sum of a counter or gauge over all rows. Any thread. */
 uint64_t metrics_sum(const struct metrics *metrics, metric_id id);
@@ -78,7 +86,8 @@ uint64_t metrics_sum(const struct metrics *metrics, metric_id id);
 /* The value of a counter or gauge in one row. Any thread. */
 uint64_t metrics_value(const struct metrics *metrics, size_t row, metric_id id);
 
-/* Appends the whole registry in text format 0.0.4, families in order of their first declaration. Any thread.
+/* Appends the whole registry in text format 0.0.4, families in order of their first declaration.
+ * Any thread.
  */
 NODISCARD enum status metrics_render(const struct metrics *metrics, struct buf *buf);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A view of bytes that somebody else owns: a pointer and a length, never NUL-terminated by contract.
- * The common currency between layers. Header only; no allocation happens here.
+ * A view of bytes that somebody else owns: a pointer and a length, never NUL-terminated by
+ * contract. The common currency between layers. Header only; no allocation happens here.
  */
 #ifndef POSTERN_BASE_SLICE_H
 #define POSTERN_BASE_SLICE_H

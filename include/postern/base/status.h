@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How operations end. Lower layers return a status and do not log; the gateway, a worker or main logs once.
- * What a client or operator sees of an exchange is not this but `enum outcome` (policy/outcome.h).
+ * How operations end. Lower layers return a status and do not log; the gateway, a worker or main
+ * logs once. What a client or operator sees of an exchange is not this but `enum outcome`
+ * (policy/outcome.h).
  */
 #ifndef POSTERN_BASE_STATUS_H
 #define POSTERN_BASE_STATUS_H

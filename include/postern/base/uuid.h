@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * UUIDv7 (RFC 9562 5.7): the id of an event, and the owner token of its claim. The first 48 bits are
- * wall-clock milliseconds, so that ids sort by arrival and a journal row's day can be read off its id.
+ * UUIDv7 (RFC 9562 5.7): the id of an event, and the owner token of its claim. The first 48 bits
+ * are wall-clock milliseconds, so that ids sort by arrival and a journal row's day can be read off
+ * its id.
  */
 #ifndef POSTERN_BASE_UUID_H
 #define POSTERN_BASE_UUID_H
@@ -19,7 +20,8 @@ struct uuid {
 /* Makes ids; one per thread. Random bits come from getrandom in batches. */
 struct uuid_source {
     uint64_t last_ms;
-    uint16_t counter; /* rand_a, counts up within one millisecond so that ids of one source increase */
+    uint16_t
+        counter; /* rand_a, counts up within one millisecond so that ids of one source increase */
     uint8_t pool[512];
     size_t pool_left; /* unused bytes at the end of pool */
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The configuration: one YAML file to one immutable struct, composed of the option structs that the lower
- * layers declare. All errors are collected, each with file:line:column, the line, a caret and a hint.
- * config/schema.c has one row per setting.
+ * The configuration: one YAML file to one immutable struct, composed of the option structs that the
+ * lower layers declare. All errors are collected, each with file:line:column, the line, a caret and
+ * a hint. config/schema.c has one row per setting.
  */
 #ifndef POSTERN_CONFIG_CONFIG_H
 #define POSTERN_CONFIG_CONFIG_H
@@ -22,7 +22,8 @@ enum journal_store { JOURNAL_SQLITE, JOURNAL_POSTGRES };
 
 /* Time-outs of client connections, milliseconds. */
 struct client_timeouts {
-    uint32_t header_ms; /* from a request's first byte (or the connection's start) to the end of its head */
+    uint32_t header_ms; /* from a request's first byte (or the connection's start) to the end of its
+                           head */
     uint32_t body_ms;   /* from the head to the last byte of the body */
     uint32_t idle_ms;   /* between requests on a kept connection */
     uint32_t write_ms;  /* without progress while answering */
@@ -46,7 +47,8 @@ struct config {
     uint64_t body_bytes;          /* default of the routes */
     uint32_t connections;         /* client connections, all workers together */
     uint64_t body_memory_bytes;   /* request bodies held at once, all workers together */
-    size_t response_buffer_bytes; /* of one response held for a slow client or a claim not yet settled */
+    size_t response_buffer_bytes; /* of one response held for a slow client or a claim not yet
+                                     settled */
     struct client_timeouts timeouts;
     uint32_t drain_timeout_ms;  /* how long SIGTERM waits for exchanges and the journal */
     uint32_t shutdown_delay_ms; /* between failing readiness and closing the listeners */
@@ -62,9 +64,9 @@ struct config {
     struct arena arena; /* everything above that points, points in here */
 };
 
-/* Reads `path`. On success *ret_config is to be given to config_free, and `report` may hold warnings. On
- * failure `report` (with a ceiling of the caller's) holds every error as text for people: STATUS_INVALID for
- * a bad file, STATUS_IO when it can't be read. */
+/* Reads `path`. On success *ret_config is to be given to config_free, and `report` may hold
+ * warnings. On failure `report` (with a ceiling of the caller's) holds every error as text for
+ * people: STATUS_INVALID for a bad file, STATUS_IO when it can't be read. */
 NODISCARD enum status config_load(const char *path, struct buf *report, struct config **ret_config);
 
 /* As config_load from memory; `name` stands for the file in messages. */
@@ -74,8 +76,8 @@ NODISCARD enum status config_parse(const char *name, struct slice text, struct b
 /* Frees it, with its secrets wiped; NULL is fine. */
 void config_free(struct config *config);
 
-/* Appends the reference page (Markdown) made from the schema rows: docs/configuration.md holds it, a test
- * compares. */
+/* Appends the reference page (Markdown) made from the schema rows: docs/configuration.md holds it,
+ * a test compares. */
 NODISCARD enum status config_reference(struct buf *buf);
 
 #endif

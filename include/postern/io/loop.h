@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One worker's event loop as the layers above see it: the instant of this turn, the deadlines, and what has
- * to happen before the loop sleeps. libuv's name stops inside io/.
+ * One worker's event loop as the layers above see it: the instant of this turn, the deadlines, and
+ * what has to happen before the loop sleeps. libuv's name stops inside io/.
  *
- *   one turn:  poll -> refresh clock -> callbacks of sockets -> deadlines due -> deferred hooks -> poll …
+ *   one turn:  poll -> refresh clock -> callbacks of sockets -> deadlines due -> deferred hooks ->
+ * poll …
  *
- * Deferred hooks are how commands and appends of one turn leave together, and where finished exchanges are
- * reaped.
+ * Deferred hooks are how commands and appends of one turn leave together, and where finished
+ * exchanges are reaped.
  */
 #ifndef POSTERN_IO_LOOP_H
 #define POSTERN_IO_LOOP_H
@@ -47,8 +48,8 @@ void loop_init_manual(struct loop *loop, uint64_t mono_ms, uint64_t wall_ms);
 /* One turn of a manual loop after the test moved loop->clock: deadlines due, then hooks. */
 void loop_turn_manual(struct loop *loop);
 
-/* Arms `hook`: its run is called once, before the loop sleeps, after every callback of this turn; harmless
- * when armed. A hook armed by a hook runs in the same turn. */
+/* Arms `hook`: its run is called once, before the loop sleeps, after every callback of this turn;
+ * harmless when armed. A hook armed by a hook runs in the same turn. */
 void loop_defer(struct loop *loop, struct loop_hook *hook);
 
 /* Disarms; to be called before the hook's memory goes. */
@@ -60,15 +61,15 @@ static inline uint64_t loop_now_ms(const struct loop *loop)
     return clock_mono_ms(&loop->clock);
 }
 
-/* A way in from other threads: loop_wake may be called from any thread, any number of times; `woken` then
- * runs at least once on the loop's thread, after the last call. */
+/* A way in from other threads: loop_wake may be called from any thread, any number of times;
+ * `woken` then runs at least once on the loop's thread, after the last call. */
 struct loop_waker {
     void (*woken)(struct loop_waker *waker);
     void *impl;
 };
 
-/* Opens a waker on `loop` (loop thread, or before loop_run). `waker->woken` has to be set. A waker keeps the
- * loop alive. */
+/* Opens a waker on `loop` (loop thread, or before loop_run). `waker->woken` has to be set. A waker
+ * keeps the loop alive. */
 NODISCARD enum status loop_waker_open(struct loop *loop, struct loop_waker *waker);
 
 /* Closes it; no `woken` after this returns. The struct may be freed at once. Loop thread. */
@@ -98,12 +99,12 @@ struct loop_poll {
 /* Watches `fd` (kept open by the caller until loop_poll_close). */
 NODISCARD enum status loop_poll_open(struct loop *loop, struct loop_poll *poll, int fd);
 
-/* Says what to watch for; registers anew each time, so that a reopened descriptor with the same number is
- * watched. */
+/* Says what to watch for; registers anew each time, so that a reopened descriptor with the same
+ * number is watched. */
 NODISCARD enum status loop_poll_watch(struct loop_poll *poll, bool readable, bool writable);
 
-/* Stops watching; no `ready` after this. To be called before the descriptor is closed. The struct may be
- * freed at once. */
+/* Stops watching; no `ready` after this. To be called before the descriptor is closed. The struct
+ * may be freed at once. */
 void loop_poll_close(struct loop_poll *poll);
 
 #endif

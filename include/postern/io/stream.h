@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A byte stream over a TCP socket, one contract for clients, upstreams and Redis (TLS will be a second
- * implementation of the same contract). Knows no protocol. Also accepting and connecting.
+ * A byte stream over a TCP socket, one contract for clients, upstreams and Redis (TLS will be a
+ * second implementation of the same contract). Knows no protocol. Also accepting and connecting.
  *
  * Order of calls towards the owner, all from the loop, never from inside a stream_* call:
- *   connected (only after stream_connect) -> bytes* / drained* -> ended (at most once) ; closed exactly once
- * after stream_close. The owner may call stream_close in any of them; after stream_close only `closed` comes.
+ *   connected (only after stream_connect) -> bytes* / drained* -> ended (at most once) ; closed
+ * exactly once after stream_close. The owner may call stream_close in any of them; after
+ * stream_close only `closed` comes.
  */
 #ifndef POSTERN_IO_STREAM_H
 #define POSTERN_IO_STREAM_H
@@ -18,8 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Room for libuv's uv_tcp_t (248 bytes), so that owners embed a stream without seeing uv.h; asserted in
- * stream.c. */
+/* Room for libuv's uv_tcp_t (248 bytes), so that owners embed a stream without seeing uv.h;
+ * asserted in stream.c. */
 #define STREAM_HANDLE_BYTES 256
 
 #define STREAM_READ_BYTES 65536u /* the loop's one read buffer, shared by all its streams */
@@ -32,10 +33,11 @@ enum stream_end {
 };
 
 struct stream_handlers {
-    /* A connect attempt ended: STATUS_OK, STATUS_UNAVAILABLE (refused, unreachable). On failure the owner
-     * closes. */
+    /* A connect attempt ended: STATUS_OK, STATUS_UNAVAILABLE (refused, unreachable). On failure the
+     * owner closes. */
     void (*connected)(struct stream *stream, enum status status);
-    /* Bytes arrived; borrowed until the call returns (they lie in the loop's shared read buffer). */
+    /* Bytes arrived; borrowed until the call returns (they lie in the loop's shared read buffer).
+     */
     void (*bytes)(struct stream *stream, struct slice bytes);
     /* No more bytes will come. The owner closes, now or after its last send. */
     void (*ended)(struct stream *stream, enum stream_end end);
@@ -57,12 +59,14 @@ struct stream {
     alignas(16) unsigned char handle[STREAM_HANDLE_BYTES];
 };
 
-/* Prepares a stream on `loop` without a socket. `backlog_ceiling`: most bytes it may hold for a slow peer.
- * After it, stream_close has to be called before the memory goes, whatever happened in between. */
-NODISCARD enum status stream_init(struct stream *stream, struct loop *loop, const struct stream_handlers *on,
-                                  size_t backlog_ceiling);
+/* Prepares a stream on `loop` without a socket. `backlog_ceiling`: most bytes it may hold for a
+ * slow peer. After it, stream_close has to be called before the memory goes, whatever happened in
+ * between. */
+NODISCARD enum status stream_init(struct stream *stream, struct loop *loop,
+                                  const struct stream_handlers *on, size_t backlog_ceiling);
 
-/* An address to listen on or connect to, resolved: sockaddr_in or sockaddr_in6 in opaque storage. */
+/* An address to listen on or connect to, resolved: sockaddr_in or sockaddr_in6 in opaque storage.
+ */
 struct address {
     alignas(8) unsigned char storage[28]; /* sizeof(struct sockaddr_in6), asserted */
 };
@@ -82,14 +86,15 @@ void address_format_host(const struct address *address, char ret_text[static ADD
 /* True for 127.0.0.0/8 and ::1. */
 bool address_is_loopback(const struct address *address);
 
-/* Begins connecting; `connected` will come exactly once unless stream_close comes first. No time-out of its
- * own: the owner has a deadline. TCP_NODELAY is set. */
+/* Begins connecting; `connected` will come exactly once unless stream_close comes first. No
+ * time-out of its own: the owner has a deadline. TCP_NODELAY is set. */
 NODISCARD enum status stream_connect(struct stream *stream, const struct address *address);
 
 /* Starts (or starts again) delivering bytes. Idempotent. */
 void stream_read_start(struct stream *stream);
 
-/* Stops delivering bytes: back-pressure. `ended` is not told either until reading starts again. Idempotent.
+/* Stops delivering bytes: back-pressure. `ended` is not told either until reading starts again.
+ * Idempotent.
  */
 void stream_read_stop(struct stream *stream);
 
@@ -100,24 +105,27 @@ enum send_status {
     SEND_LOST,    /* the connection is broken; the owner closes (`ended` need not come) */
 };
 
-/* Sends `count` (1 … 8) pieces in order, in one system call if the kernel takes them. The pieces are borrowed
- * for the call; what the kernel did not take is copied. */
-NODISCARD enum send_status stream_send(struct stream *stream, const struct slice *parts, size_t count);
+/* Sends `count` (1 … 8) pieces in order, in one system call if the kernel takes them. The pieces
+ * are borrowed for the call; what the kernel did not take is copied. */
+NODISCARD enum send_status stream_send(struct stream *stream, const struct slice *parts,
+                                       size_t count);
 
 /* Shuts the sending side down (FIN) once the backlog is sent. Reading goes on. */
 void stream_finish(struct stream *stream);
 
-/* Closes; what is in the backlog is thrown away. `closed` comes later in the loop, exactly once. Calling it
- * twice is a mistake. */
+/* Closes; what is in the backlog is thrown away. `closed` comes later in the loop, exactly once.
+ * Calling it twice is a mistake. */
 void stream_close(struct stream *stream);
 
-/* Closes so that the peer sees a reset instead of an orderly end (for a response that can't be completed). */
+/* Closes so that the peer sees a reset instead of an orderly end (for a response that can't be
+ * completed). */
 void stream_abort(struct stream *stream);
 
 /* The peer's address. STATUS_UNAVAILABLE when it is gone already. */
 NODISCARD enum status stream_peer(const struct stream *stream, struct address *ret_address);
 
-/* A listening socket. `pending` runs when a connection waits: the owner calls stream_accept once per call. */
+/* A listening socket. `pending` runs when a connection waits: the owner calls stream_accept once
+ * per call. */
 struct listener {
     void (*pending)(struct listener *listener);
     struct loop *loop;
@@ -125,16 +133,17 @@ struct listener {
     void *impl;
 };
 
-/* Binds and listens with SO_REUSEADDR and SO_REUSEPORT (each worker has its own listener on the same
- * address), IPv6 sockets dual-stack. `listener->pending` has to be set. STATUS_IO: errno says why. */
+/* Binds and listens with SO_REUSEADDR and SO_REUSEPORT (each worker has its own listener on the
+ * same address), IPv6 sockets dual-stack. `listener->pending` has to be set. STATUS_IO: errno says
+ * why. */
 NODISCARD enum status listener_open(struct listener *listener, struct loop *loop,
                                     const struct address *address, int backlog);
 
 /* Stops listening; no `pending` after this. The struct may be freed at once. */
 void listener_close(struct listener *listener);
 
-/* Takes the waiting connection into `stream` (after stream_init); TCP_NODELAY is set. On failure the owner
- * closes the stream. */
+/* Takes the waiting connection into `stream` (after stream_init); TCP_NODELAY is set. On failure
+ * the owner closes the stream. */
 NODISCARD enum status stream_accept(struct listener *listener, struct stream *stream);
 
 #endif

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP/1.1 (RFC 9110, RFC 9112) from bytes to heads and bodies, and heads back to bytes. llhttp does the
- * grammar; what every llhttp version lets through (docs/guarantees.md, "What is refused at the door") is
- * refused here. Knows no webhook.
+ * HTTP/1.1 (RFC 9110, RFC 9112) from bytes to heads and bodies, and heads back to bytes. llhttp
+ * does the grammar; what every llhttp version lets through (docs/guarantees.md, "What is refused at
+ * the door") is refused here. Knows no webhook.
  *
- * A head is gathered into the owner's arena until its empty line, checked line by line on the way (bare LF or
- * CR, folded lines, limits), and then parsed in one go, so that every slice of a head points into the arena
- * and lives as long as it. Body bytes are handed on as they arrive, borrowed from the caller's input.
+ * A head is gathered into the owner's arena until its empty line, checked line by line on the way
+ * (bare LF or CR, folded lines, limits), and then parsed in one go, so that every slice of a head
+ * points into the arena and lives as long as it. Body bytes are handed on as they arrive, borrowed
+ * from the caller's input.
  *
  *   for (;;) switch (http1_next(&reader, &input, &piece)) {
  *     case HTTP1_NEED_MORE: return;              all input consumed, feed again
  *     case HTTP1_HEAD:      … reader.head …      at most once per message
  *     case HTTP1_BODY:      … piece …            any number of times, never empty
  *     case HTTP1_DONE:      … http1_reset …      the rest of input belongs to the next message
- *     case HTTP1_FAULT:     … reader.fault …     answer and close; no call after this but http1_reset
+ *     case HTTP1_FAULT:     … reader.fault …     answer and close; no call after this but
+ * http1_reset
  *   }
  */
 #ifndef POSTERN_NET_HTTP1_H
@@ -59,23 +61,24 @@ struct http_field {
     struct slice name;  /* as received */
     struct slice value; /* without OWS at its ends */
     enum http_field_id id;
-    bool hop_by_hop; /* not to be forwarded: the list of RFC 9110 7.6.1, Proxy-*, and every name in Connection
+    bool hop_by_hop; /* not to be forwarded: the list of RFC 9110 7.6.1, Proxy-*, and every name in
+                      * Connection
                       */
 };
 
 enum http_body { HTTP_BODY_NONE, HTTP_BODY_SIZED, HTTP_BODY_CHUNKED, HTTP_BODY_TO_CLOSE };
 
 struct http_head {
-    struct slice method; /* requests; upper case, "POST" */
-    struct slice
-        target; /* requests: path and query in origin form ("/a/b?c=d"), also when absolute-form came */
-    struct slice path;  /* requests: target up to '?' */
-    struct slice query; /* requests: after '?', or empty */
-    struct slice host; /* requests: the one valid Host (or the authority of an absolute-form target); empty in
-                          HTTP/1.0 without */
-    uint16_t status;   /* responses: 200 … 599, interim 1xx are swallowed */
-    uint8_t minor;     /* HTTP/1.<minor>, 0 or 1 */
-    bool keep_alive;   /* the connection may carry another message after this one */
+    struct slice method;  /* requests; upper case, "POST" */
+    struct slice target;  /* requests: path and query in origin form ("/a/b?c=d"), also when
+                             absolute-form came */
+    struct slice path;    /* requests: target up to '?' */
+    struct slice query;   /* requests: after '?', or empty */
+    struct slice host;    /* requests: the one valid Host (or the authority of an absolute-form
+                             target); empty in    HTTP/1.0 without */
+    uint16_t status;      /* responses: 200 … 599, interim 1xx are swallowed */
+    uint8_t minor;        /* HTTP/1.<minor>, 0 or 1 */
+    bool keep_alive;      /* the connection may carry another message after this one */
     bool expect_continue; /* requests: 100-continue is waited for */
     enum http_body body;
     uint64_t content_length; /* when body is HTTP_BODY_SIZED */
@@ -83,21 +86,24 @@ struct http_head {
     size_t field_count;
 };
 
-/* Why bytes were refused. Each row names the status the client gets (requests) in http_fault_status. */
+/* Why bytes were refused. Each row names the status the client gets (requests) in
+ * http_fault_status. */
 enum http_fault {
     HTTP_FAULT_NONE,
     HTTP_FAULT_SYNTAX,  /* 400 not HTTP/1, bare CR or LF, folded line, bad field, garbage */
     HTTP_FAULT_HOST,    /* 400 Host missing, repeated or not a host */
-    HTTP_FAULT_TARGET,  /* 400 a form of target that isn't served, fragment, control or 8-bit bytes */
-    HTTP_FAULT_FRAMING, /* 400 Content-Length and Transfer-Encoding conflict, repeat or can't be understood */
+    HTTP_FAULT_TARGET,  /* 400 a form of target that isn't served, fragment, control or 8-bit bytes
+                         */
+    HTTP_FAULT_FRAMING, /* 400 Content-Length and Transfer-Encoding conflict, repeat or can't be
+                           understood */
     HTTP_FAULT_CHUNK,   /* 400 malformed chunk, extension or trailer over its limit */
     HTTP_FAULT_HEAD_TOO_LARGE,  /* 431 header block over the limit, or too many fields */
     HTTP_FAULT_TARGET_TOO_LONG, /* 414 */
     HTTP_FAULT_VERSION,         /* 505 */
-    HTTP_FAULT_METHOD,          /* 501 CONNECT, TRACE, PRI, or a method that isn't a token we know */
-    HTTP_FAULT_CODING,          /* 501 a transfer coding other than chunked */
-    HTTP_FAULT_EXPECTATION,     /* 417 an Expect other than 100-continue */
-    HTTP_FAULT_NO_MEMORY,       /* 503 the arena's ceiling was reached */
+    HTTP_FAULT_METHOD,      /* 501 CONNECT, TRACE, PRI, or a method that isn't a token we know */
+    HTTP_FAULT_CODING,      /* 501 a transfer coding other than chunked */
+    HTTP_FAULT_EXPECTATION, /* 417 an Expect other than 100-continue */
+    HTTP_FAULT_NO_MEMORY,   /* 503 the arena's ceiling was reached */
     HTTP_FAULTS
 };
 
@@ -105,12 +111,12 @@ struct http_limits {
     size_t head_bytes;           /* request or status line and fields */
     size_t target_bytes;         /* request target */
     size_t fields;               /* number of field lines */
-    size_t chunk_overhead_bytes; /* chunk extensions and trailers of one message, together; also bounds runs
-                                    of tiny chunks' size lines */
+    size_t chunk_overhead_bytes; /* chunk extensions and trailers of one message, together; also
+                                    bounds runs of tiny chunks' size lines */
 };
 
-#define HTTP_LIMITS_DEFAULT                                                                                  \
-    ((struct http_limits){                                                                                   \
+#define HTTP_LIMITS_DEFAULT                                                                        \
+    ((struct http_limits){                                                                         \
         .head_bytes = 32768, .target_bytes = 8192, .fields = 100, .chunk_overhead_bytes = 16384})
 
 enum http1_event { HTTP1_NEED_MORE, HTTP1_HEAD, HTTP1_BODY, HTTP1_DONE, HTTP1_FAULT };
@@ -133,23 +139,26 @@ struct http1_reader {
     alignas(8) unsigned char parser[HTTP1_PARSER_BYTES];
 };
 
-/* Prepares to read requests. `arena` receives heads and has to outlive their use; `limits` is borrowed.
- * Allocates nothing yet. http1_rearm gives it another arena for the next message. */
-void http1_init_request(struct http1_reader *reader, struct arena *arena, const struct http_limits *limits);
+/* Prepares to read requests. `arena` receives heads and has to outlive their use; `limits` is
+ * borrowed. Allocates nothing yet. http1_rearm gives it another arena for the next message. */
+void http1_init_request(struct http1_reader *reader, struct arena *arena,
+                        const struct http_limits *limits);
 
 /* Prepares to read the response to one request. `no_body_expected`: the request was a HEAD. */
-void http1_init_response(struct http1_reader *reader, struct arena *arena, const struct http_limits *limits,
-                         bool no_body_expected);
+void http1_init_response(struct http1_reader *reader, struct arena *arena,
+                         const struct http_limits *limits, bool no_body_expected);
 
 /* Ready for the next message, whose head goes to `arena`. */
 void http1_reset(struct http1_reader *reader, struct arena *arena, bool no_body_expected);
 
-/* Consumes from `input` until something is to be told. HTTP1_BODY fills *ret_piece, which points into the
- * input. */
-enum http1_event http1_next(struct http1_reader *reader, struct slice *input, struct slice *ret_piece);
+/* Consumes from `input` until something is to be told. HTTP1_BODY fills *ret_piece, which points
+ * into the input. */
+enum http1_event http1_next(struct http1_reader *reader, struct slice *input,
+                            struct slice *ret_piece);
 
-/* The peer closed its side. Returns HTTP1_DONE for a body that ends by close, HTTP1_FAULT for a message cut
- * short, HTTP1_NEED_MORE when no message had begun (an orderly end between messages). */
+/* The peer closed its side. Returns HTTP1_DONE for a body that ends by close, HTTP1_FAULT for a
+ * message cut short, HTTP1_NEED_MORE when no message had begun (an orderly end between messages).
+ */
 enum http1_event http1_end(struct http1_reader *reader);
 
 /* True when bytes of a message (other than empty lines before it) were seen and it isn't done. */
@@ -164,16 +173,18 @@ const char *http_fault_text(enum http_fault fault);
 /* The first field with this id, or NULL. Not for FIELD_OTHER. */
 const struct http_field *http_field_by_id(const struct http_head *head, enum http_field_id id);
 
-/* The first field of this name in any case, or NULL. `ret_repeated` (may be NULL) says if there are more. */
+/* The first field of this name in any case, or NULL. `ret_repeated` (may be NULL) says if there are
+ * more. */
 const struct http_field *http_field_by_name(const struct http_head *head, struct slice name,
                                             bool *ret_repeated);
 
 /* The reason phrase of a status, "OK" for 200; "Unknown" for one without. Static storage. */
 struct slice http_reason(uint16_t status);
 
-/* Writing. All append to `buf` and answer its status. Fields are written as given: the caller passes only
- * checked bytes. */
-NODISCARD enum status http1_write_request_line(struct buf *buf, struct slice method, struct slice target);
+/* Writing. All append to `buf` and answer its status. Fields are written as given: the caller
+ * passes only checked bytes. */
+NODISCARD enum status http1_write_request_line(struct buf *buf, struct slice method,
+                                               struct slice target);
 NODISCARD enum status http1_write_status_line(struct buf *buf, uint16_t status);
 NODISCARD enum status http1_write_field(struct buf *buf, struct slice name, struct slice value);
 NODISCARD enum status http1_write_field_u64(struct buf *buf, struct slice name, uint64_t value);

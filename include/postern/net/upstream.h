@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls to one upstream: endpoints in turn, pooled keep-alive connections, a cap on calls in flight with a
- * bounded queue behind it, time-outs, responses streamed with back-pressure. One per worker and configured
- * upstream. Knows no webhook.
+ * Calls to one upstream: endpoints in turn, pooled keep-alive connections, a cap on calls in flight
+ * with a bounded queue behind it, time-outs, responses streamed with back-pressure. One per worker
+ * and configured upstream. Knows no webhook.
  *
  *   submit -> [queued] -> connect or reuse -> request out -> head -> body* -> ended
  *
- * A call is begun again on another connection only when no byte of its request had left the socket, or when a
- * pooled connection turned out to be closed before any byte was written. After the request was (even partly)
- * sent, it is never repeated.
+ * A call is begun again on another connection only when no byte of its request had left the socket,
+ * or when a pooled connection turned out to be closed before any byte was written. After the
+ * request was (even partly) sent, it is never repeated.
  */
 #ifndef POSTERN_NET_UPSTREAM_H
 #define POSTERN_NET_UPSTREAM_H
@@ -31,8 +31,8 @@ struct upstream_opts {
     const struct upstream_endpoint *endpoints; /* at least 1 */
     size_t endpoint_count;
     uint32_t connect_timeout_ms;
-    uint32_t timeout_ms;  /* from the request's first byte out to the response's head, and between pieces of
-                             its body */
+    uint32_t timeout_ms;  /* from the request's first byte out to the response's head, and between
+                             pieces of  its body */
     uint32_t concurrency; /* calls in flight per worker; > 0 */
     uint32_t queue_max;   /* calls waiting for a slot; 0: refuse at once */
     uint32_t idle_timeout_ms; /* a pooled connection unused for that long is closed */
@@ -42,9 +42,11 @@ struct upstream_opts {
 enum call_end {
     CALL_COMPLETE,       /* the whole response was received */
     CALL_BUSY,           /* no slot: the queue was full, or the wait in it exceeded timeout_ms */
-    CALL_CONNECT_FAILED, /* refused, unreachable, name unknown, or not connected in time; nothing was sent */
+    CALL_CONNECT_FAILED, /* refused, unreachable, name unknown, or not connected in time; nothing
+                            was sent */
     CALL_TIMED_OUT,      /* sent, and no head (or no further piece) in time */
-    CALL_BROKEN, /* sent at least partly, then the connection broke or closed before the response ended */
+    CALL_BROKEN, /* sent at least partly, then the connection broke or closed before the response
+                    ended */
     CALL_BAD_RESPONSE, /* what came isn't HTTP/1 */
     CALL_NO_MEMORY,
 };
@@ -52,23 +54,25 @@ enum call_end {
 struct upstream_call;
 
 struct upstream_call_handlers {
-    /* The response's head (call->reader.head): at most once. Until it returns from here, nothing else is
-     * told. */
+    /* The response's head (call->reader.head): at most once. Until it returns from here, nothing
+     * else is told. */
     void (*head)(struct upstream_call *call);
     /* A piece of the body; borrowed for the call. */
     void (*body)(struct upstream_call *call, struct slice piece);
-    /* The end; exactly once per submit that answered OP_PENDING, unless cancelled. The struct may be reused
-     * or freed at once. After it `end` and `any_sent` are set. May come after head and body, in the same
-     * turn. */
+    /* The end; exactly once per submit that answered OP_PENDING, unless cancelled. The struct may
+     * be reused or freed at once. After it `end` and `any_sent` are set. May come after head and
+     * body, in the same turn. */
     void (*ended)(struct upstream_call *call);
 };
 
-/* Owned by the caller, alive until `ended` or upstream_cancel. Fill the upper half, zero the rest. */
+/* Owned by the caller, alive until `ended` or upstream_cancel. Fill the upper half, zero the rest.
+ */
 struct upstream_call {
     const struct upstream_call_handlers *on;
-    struct slice head; /* in: request line and all fields but Host, without the empty line (it may be sent to
-                          any endpoint) */
-    struct slice body; /* in: whole body, framed by a Content-Length in `head`; borrowed until the end */
+    struct slice head; /* in: request line and all fields but Host, without the empty line (it may
+                          be sent to any endpoint) */
+    struct slice
+        body; /* in: whole body, framed by a Content-Length in `head`; borrowed until the end */
     bool is_head_request; /* in: the response has no body */
     struct arena *arena;  /* in: the response head goes here */
     uint32_t timeout_ms;  /* in: 0 = the upstream's own */
@@ -96,13 +100,14 @@ struct upstream_stats {
 struct upstream_backend {
     /* Takes the call. OP_READY: ended already (call->end says how: busy), no callback comes. */
     enum op_status (*submit)(struct upstream *upstream, struct upstream_call *call);
-    /* Stops body pieces (and the end) from coming until resumed; at most one read buffer more may be in the
-     * kernel. */
+    /* Stops body pieces (and the end) from coming until resumed; at most one read buffer more may
+     * be in the kernel. */
     void (*pause)(struct upstream_call *call);
     void (*resume)(struct upstream_call *call);
     /* Ends the call without a callback; its connection is closed unless it had not begun. */
     void (*cancel)(struct upstream_call *call);
-    /* Cancels nothing: answers every pending call, closes connections, frees; `closed` runs when done. */
+    /* Cancels nothing: answers every pending call, closes connections, frees; `closed` runs when
+     * done. */
     void (*close)(struct upstream *upstream, void (*closed)(void *arg), void *arg);
 };
 

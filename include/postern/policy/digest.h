@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256 with the algorithm fetched once and one kept context (ECOSYSTEM 3.3: a third of the price of
- * SHA256()). One per thread.
+ * SHA-256 with the algorithm fetched once and one kept context (ECOSYSTEM 3.3: a third of the price
+ * of SHA256()). One per thread.
  */
 #ifndef POSTERN_POLICY_DIGEST_H
 #define POSTERN_POLICY_DIGEST_H
@@ -14,7 +14,8 @@
 
 struct digester; /* not shared between threads */
 
-/* Fetches the algorithm; STATUS_UNAVAILABLE when OpenSSL has none (a FIPS configuration without it). */
+/* Fetches the algorithm; STATUS_UNAVAILABLE when OpenSSL has none (a FIPS configuration without
+ * it). */
 NODISCARD enum status digester_open(struct digester **ret_digester);
 
 /* Frees it; NULL is fine. */
@@ -30,7 +31,8 @@ NODISCARD enum status digest_add(struct digester *digester, struct slice bytes);
 NODISCARD enum status digest_add_part(struct digester *digester, struct slice bytes);
 
 /* Ends it. */
-NODISCARD enum status digest_end(struct digester *digester, uint8_t ret_digest[static SHA256_BYTES]);
+NODISCARD enum status digest_end(struct digester *digester,
+                                 uint8_t ret_digest[static SHA256_BYTES]);
 
 /* All at once. */
 NODISCARD enum status digest_sha256(struct digester *digester, struct slice bytes,

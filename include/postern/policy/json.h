@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A strict JSON scanner (RFC 8259) that finds values by path without building anything: iterative,
- * depth-capped, no allocation but for unescaped strings. Numbers keep their raw text. A text that is not
- * valid JSON, has duplicate object keys on the way of a path, a lone surrogate, invalid UTF-8, or is deeper
- * than JSON_MAX_DEPTH is refused whole: a wrong key would be worse than none.
+ * depth-capped, no allocation but for unescaped strings. Numbers keep their raw text. A text that
+ * is not valid JSON, has duplicate object keys on the way of a path, a lone surrogate, invalid
+ * UTF-8, or is deeper than JSON_MAX_DEPTH is refused whole: a wrong key would be worse than none.
  */
 #ifndef POSTERN_POLICY_JSON_H
 #define POSTERN_POLICY_JSON_H
@@ -17,8 +17,8 @@
 #define JSON_MAX_PATH_PARTS 16u
 #define JSON_MAX_PATHS 64u
 
-/* A path as people write it: "data.messageId", "items.0.id"; a part of digits also indexes arrays; "\." is a
- * dot inside a name. */
+/* A path as people write it: "data.messageId", "items.0.id"; a part of digits also indexes arrays;
+ * "\." is a dot inside a name. */
 struct json_path {
     struct slice parts[JSON_MAX_PATH_PARTS];
     size_t count;
@@ -38,8 +38,8 @@ enum json_kind {
 struct json_value {
     enum json_kind kind;
     struct slice raw;  /* as in the text; strings with their quotes */
-    struct slice text; /* strings: unescaped (in the arena if it had escapes, else in the text); numbers,
-                          booleans: raw */
+    struct slice text; /* strings: unescaped (in the arena if it had escapes, else in the text);
+                          numbers, booleans: raw */
 };
 
 enum json_result {
@@ -50,13 +50,13 @@ enum json_result {
     JSON_NO_MEMORY,
 };
 
-/* Reads a path from its text; the parts borrow `text` or lie in `arena` (escaped ones). False: empty, an
- * empty part, or too many. */
+/* Reads a path from its text; the parts borrow `text` or lie in `arena` (escaped ones). False:
+ * empty, an empty part, or too many. */
 bool json_path_parse(struct slice text, struct arena *arena, struct json_path *ret_path);
 
-/* Scans the whole of `text` once and fills `ret_values[i]` for `paths[i]` (JSON_ABSENT when not there). On
- * any result but JSON_OK the values are all JSON_ABSENT. At most JSON_MAX_PATHS. With count 0 it only
- * validates. */
+/* Scans the whole of `text` once and fills `ret_values[i]` for `paths[i]` (JSON_ABSENT when not
+ * there). On any result but JSON_OK the values are all JSON_ABSENT. At most JSON_MAX_PATHS. With
+ * count 0 it only validates. */
 enum json_result json_find(struct slice text, const struct json_path *paths, size_t count,
                            struct arena *arena, struct json_value *ret_values);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What makes two arrivals the same event: a route's list of key rules, tried in order, over one complete
- * request. Pure: no I/O, no time.
+ * What makes two arrivals the same event: a route's list of key rules, tried in order, over one
+ * complete request. Pure: no I/O, no time.
  *
- * digest = SHA-256( part(version) part(route name) part(rule number and kind) part(value) … ) cut to 128
- * bits, each part with its length in front. The rule is in the digest, so that a header value never equals a
- * body field's.
+ * digest = SHA-256( part(version) part(route name) part(rule number and kind) part(value) … ) cut
+ * to 128 bits, each part with its length in front. The rule is in the digest, so that a header
+ * value never equals a body field's.
  */
 #ifndef POSTERN_POLICY_KEY_H
 #define POSTERN_POLICY_KEY_H
@@ -20,15 +20,17 @@
 #include <stdint.h>
 
 #define KEY_MAX_RULES 8u
-#define KEY_MAX_VALUE_BYTES 4096u /* a longer header, query or field value is "no key" with its own reason   \
-                                   */
+#define KEY_MAX_VALUE_BYTES                                                                        \
+    4096u /* a longer header, query or field value is "no key" with its own reason                 \
+           */
 
 enum key_kind {
     KEY_PAYLOAD, /* SHA-256 of the raw body; an empty body has no key */
     KEY_HEADER,  /* one field's value; missing, empty, or sent twice: no key */
-    KEY_QUERY,   /* one query parameter's percent-decoded value; missing, empty, or given twice: no key */
-    KEY_JSON,    /* the first of `paths` that holds a string (not empty), number or boolean; null, objects and
-                    arrays count as absent */
+    KEY_QUERY,   /* one query parameter's percent-decoded value; missing, empty, or given twice: no
+                    key */
+    KEY_JSON,    /* the first of `paths` that holds a string (not empty), number or boolean; null,
+                    objects and    arrays count as absent */
     KEY_FIELDS,  /* all of `paths`, each a string (may be empty), number or boolean */
 };
 
@@ -49,7 +51,8 @@ struct key_input {
     struct slice query; /* raw, without '?' */
     struct slice body;
     const void *headers; /* handed back to `header` */
-    /* The value of the header `name` (any case). Returns how many there are; *ret_value is the first. */
+    /* The value of the header `name` (any case). Returns how many there are; *ret_value is the
+     * first. */
     size_t (*header)(const void *headers, struct slice name, struct slice *ret_value);
 };
 
@@ -73,14 +76,16 @@ struct key_result {
     size_t rule;           /* index of the rule that gave it */
     enum key_miss miss;    /* of the first rule, when none gave one */
     enum json_result json; /* with KEY_MISS_NOT_JSON */
-    /* The parts that were hashed, for `postern key` and explain; slices into the input or the arena. */
+    /* The parts that were hashed, for `postern key` and explain; slices into the input or the
+     * arena. */
     struct slice values[16];
     size_t value_count;
 };
 
 /* Tries `rules` in order. Allocates only unescaped strings in `arena`. */
-struct key_result key_make(const struct key_rule *rules, size_t rule_count, const struct key_input *input,
-                           struct digester *digester, struct arena *arena);
+struct key_result key_make(const struct key_rule *rules, size_t rule_count,
+                           const struct key_input *input, struct digester *digester,
+                           struct arena *arena);
 
 /* "payload", "header", …; static storage. */
 const char *key_kind_text(enum key_kind kind);

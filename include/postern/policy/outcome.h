@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How an exchange ended: one table that gives the word in metrics, logs and journal, the Postern-Outcome
- * header, the book it is counted in (contract C8), the HTTP status, and the problem's type and text. Pure
- * data.
+ * How an exchange ended: one table that gives the word in metrics, logs and journal, the
+ * Postern-Outcome header, the book it is counted in (contract C8), the HTTP status, and the
+ * problem's type and text. Pure data.
  */
 #ifndef POSTERN_POLICY_OUTCOME_H
 #define POSTERN_POLICY_OUTCOME_H
@@ -27,8 +27,10 @@ enum outcome {
     OUTCOME_NONE, /* not ended yet */
     /* the upstream answered with success */
     OUTCOME_ACCEPTED,
-    OUTCOME_BYPASSED_NO_KEY, /* passed without a key (missing: pass, or an empty body under payload) */
-    OUTCOME_BYPASSED_STORE,  /* passed although the dedup store could not be asked (on_store_error: pass) */
+    OUTCOME_BYPASSED_NO_KEY, /* passed without a key (missing: pass, or an empty body under payload)
+                              */
+    OUTCOME_BYPASSED_STORE,  /* passed although the dedup store could not be asked (on_store_error:
+                                pass) */
     /* known */
     OUTCOME_DUPLICATE,
     OUTCOME_IN_FLIGHT, /* 409: the first one is still at work */
@@ -49,17 +51,18 @@ enum outcome {
     OUTCOME_REJECTED_CODING,          /* 501 */
     OUTCOME_REJECTED_VERSION,         /* 505 */
     OUTCOME_REJECTED_CLIENT_GONE,     /* the client left before anything was claimed; no answer */
-    OUTCOME_REJECTED_BUSY,            /* 503 upstream's queue full, before anything was sent; or no memory */
-    OUTCOME_REJECTED_MEMORY_FULL,     /* 503 memory store at its bound */
-    OUTCOME_REJECTED_JOURNAL, /* 503 ack: durable, and the journal can't take it: refused before the upstream
-                                 is called */
+    OUTCOME_REJECTED_BUSY, /* 503 upstream's queue full, before anything was sent; or no memory */
+    OUTCOME_REJECTED_MEMORY_FULL, /* 503 memory store at its bound */
+    OUTCOME_REJECTED_JOURNAL, /* 503 ack: durable, and the journal can't take it: refused before the
+                                 upstream is called */
     /* the upstream did not accept it: the claim was released */
     OUTCOME_FAILED_STATUS,       /* the upstream's own non-success answer is relayed */
     OUTCOME_FAILED_CONNECT,      /* 502 */
     OUTCOME_FAILED_BROKEN,       /* 502 cut before its answer */
     OUTCOME_FAILED_BAD_RESPONSE, /* 502 */
     OUTCOME_FAILED_TIMEOUT,      /* 504 */
-    OUTCOME_FAILED_JOURNAL,      /* 503 delivered, but the durable commit failed: see docs/guarantees.md */
+    OUTCOME_FAILED_JOURNAL, /* 503 delivered, but the durable commit failed: see docs/guarantees.md
+                             */
     /* the store could not say */
     OUTCOME_UNKNOWN_STORE, /* 503 on_store_error: reject */
     OUTCOMES
@@ -69,10 +72,10 @@ struct outcome_row {
     const char *name;   /* metric label and log word, "rejected_no_route" */
     const char *header; /* Postern-Outcome */
     enum book book;
-    uint16_t
-        status; /* of our own answer; 0: the upstream's answer is relayed, or nobody is there to answer */
-    const char
-        *type; /* last part of the problem type, NULL when it's no problem: "urn:postern:problem:<type>" */
+    uint16_t status;  /* of our own answer; 0: the upstream's answer is relayed, or nobody is there
+                         to answer */
+    const char *type; /* last part of the problem type, NULL when it's no problem:
+                         "urn:postern:problem:<type>" */
     const char *title;
     const char *detail;     /* what to do about it, for a person */
     uint32_t retry_after_s; /* 0: no Retry-After */

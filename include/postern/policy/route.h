@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which route a request takes, and that route's settings. First match in the order of the file wins. Matching
- * is on the path as it came, after a check that it can't mean two things: a request whose path has dot
- * segments, empty segments, backslashes or percent-encoded separators is never matched through them
- * (RELIABILITY 4.3, route confusion): patterns match raw bytes.
+ * Which route a request takes, and that route's settings. First match in the order of the file
+ * wins. Matching is on the path as it came, after a check that it can't mean two things: a request
+ * whose path has dot segments, empty segments, backslashes or percent-encoded separators is never
+ * matched through them (RELIABILITY 4.3, route confusion): patterns match raw bytes.
  */
 #ifndef POSTERN_POLICY_ROUTE_H
 #define POSTERN_POLICY_ROUTE_H
@@ -29,9 +29,10 @@ struct status_range {
 };
 
 struct route_match {
-    struct slice host; /* lower case, without port; empty: any. "*.example.com" matches one or more labels */
     struct slice
-        path; /* exact; or, ending in a slash and a star, that prefix (with its slash) and all below it */
+        host; /* lower case, without port; empty: any. "*.example.com" matches one or more labels */
+    struct slice path; /* exact; or, ending in a slash and a star, that prefix (with its slash) and
+                          all below it */
     const struct slice *methods; /* upper case; none: any */
     size_t method_count;
 };
@@ -58,9 +59,10 @@ struct route_opts {
     uint64_t body_bytes; /* largest body */
 };
 
-/* The index of the first of `routes` that matches, or SIZE_MAX. `host` may carry a port; any case. */
-size_t route_find(const struct route_opts *routes, size_t count, struct slice host, struct slice method,
-                  struct slice path);
+/* The index of the first of `routes` that matches, or SIZE_MAX. `host` may carry a port; any case.
+ */
+size_t route_find(const struct route_opts *routes, size_t count, struct slice host,
+                  struct slice method, struct slice path);
 
 /* True when `status` counts as accepted. */
 bool route_is_success(const struct route_opts *route, uint16_t status);

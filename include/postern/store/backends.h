@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The concrete stores and their options. Only the composition root (worker.c, main.c), config and tests
- * include this.
+ * The concrete stores and their options. Only the composition root (worker.c, main.c), config and
+ * tests include this.
  */
 #ifndef POSTERN_STORE_BACKENDS_H
 #define POSTERN_STORE_BACKENDS_H
@@ -15,7 +15,8 @@
 /* ---- dedup: memory ---- */
 
 /* One worker's front on the shared `table` (borrowed). Answers are always OP_READY. */
-NODISCARD enum status dedup_memory_open(struct loop *loop, struct key_table *table, struct dedup **ret_store);
+NODISCARD enum status dedup_memory_open(struct loop *loop, struct key_table *table,
+                                        struct dedup **ret_store);
 
 /* ---- dedup: redis ---- */
 
@@ -24,11 +25,11 @@ struct redis_opts {
     uint16_t port;
     struct slice username, password; /* empty: none */
     uint32_t database;
-    struct slice prefix; /* of every key */
-    uint32_t timeout_ms; /* connecting, and the set-up commands; a link whose oldest command is unanswered for
-                            4 times that is dropped */
-    size_t pending_max;  /* commands in flight; more answer UNKNOWN at once */
-    bool strict;         /* an evicting maxmemory-policy is an error instead of a warning */
+    struct slice prefix;    /* of every key */
+    uint32_t timeout_ms;    /* connecting, and the set-up commands; a link whose oldest command is
+                               unanswered for    4 times that is dropped */
+    size_t pending_max;     /* commands in flight; more answer UNKNOWN at once */
+    bool strict;            /* an evicting maxmemory-policy is an error instead of a warning */
     struct key_table *l1;   /* borrowed; NULL: no L1 */
     uint32_t l1_max_age_ms; /* how long L1 believes a done key without asking */
 };
@@ -37,7 +38,8 @@ struct redis_opts {
 enum redis_finding {
     REDIS_FINDING_NONE,
     REDIS_FINDING_TOO_OLD,  /* before 7.0: SET NX GET is missing; the link stays down */
-    REDIS_FINDING_EVICTING, /* maxmemory-policy may drop live keys; with strict the link stays down */
+    REDIS_FINDING_EVICTING, /* maxmemory-policy may drop live keys; with strict the link stays down
+                             */
     REDIS_FINDING_AUTH,     /* NOAUTH, WRONGPASS or NOPERM */
 };
 
@@ -47,8 +49,9 @@ struct redis_listener {
     void *arg;
 };
 
-/* One worker's pipelined connection; connects in the background, again with back-off (100 ms doubling to 5 s,
- * full jitter) for ever. `opts` and what it points to are borrowed until it is closed. */
+/* One worker's pipelined connection; connects in the background, again with back-off (100 ms
+ * doubling to 5 s, full jitter) for ever. `opts` and what it points to are borrowed until it is
+ * closed. */
 NODISCARD enum status dedup_redis_open(struct loop *loop, const struct redis_opts *opts,
                                        struct redis_listener listener, struct dedup **ret_store);
 
@@ -64,9 +67,11 @@ struct sqlite_opts {
  * `ret_error` (256 bytes) says what failed. `log` may be NULL. */
 struct sqlite_store;
 NODISCARD enum status sqlite_store_open(const struct sqlite_opts *opts, struct log *log,
-                                        struct sqlite_store **ret_store, char ret_error[static 256]);
+                                        struct sqlite_store **ret_store,
+                                        char ret_error[static 256]);
 
-/* Commits what is queued, checkpoints, closes, frees. Blocks; after all workers' fronts are closed. */
+/* Commits what is queued, checkpoints, closes, frees. Blocks; after all workers' fronts are closed.
+ */
 void sqlite_store_close(struct sqlite_store *store);
 
 /* One worker's front. */
@@ -90,9 +95,10 @@ struct pg_listener {
     void *arg;
 };
 
-/* One worker's connection; connects in the background, migrates under an advisory lock, again with back-off
- * for ever. */
+/* One worker's connection; connects in the background, migrates under an advisory lock, again with
+ * back-off for ever. */
 NODISCARD enum status journal_postgres_open(struct loop *loop, const struct pg_opts *opts,
-                                            struct pg_listener listener, struct journal **ret_journal);
+                                            struct pg_listener listener,
+                                            struct journal **ret_journal);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The dedup store: who may process an event. A key is absent -> pending (an owner's token, for `lease_ms`) ->
- * done (the first event's id and status, for `window_ms` counted from its acceptance). Backends: redis,
- * memory; both pass tests/contract/dedup.
+ * The dedup store: who may process an event. A key is absent -> pending (an owner's token, for
+ * `lease_ms`) -> done (the first event's id and status, for `window_ms` counted from its
+ * acceptance). Backends: redis, memory; both pass tests/contract/dedup.
  *
- * Failure to reach a store is an answer (VERDICT_UNKNOWN, HOLD_UNKNOWN), never "duplicate" and never a third
- * way out. A store answers each op exactly once; it has no deadline of its own towards the caller but a lost
- * or stalled link answers all its ops. The caller that can't wait leaves, and undoes the answer when it comes
- * late.
+ * Failure to reach a store is an answer (VERDICT_UNKNOWN, HOLD_UNKNOWN), never "duplicate" and
+ * never a third way out. A store answers each op exactly once; it has no deadline of its own
+ * towards the caller but a lost or stalled link answers all its ops. The caller that can't wait
+ * leaves, and undoes the answer when it comes late.
  */
 #ifndef POSTERN_STORE_DEDUP_H
 #define POSTERN_STORE_DEDUP_H
@@ -33,8 +33,8 @@ enum verdict {
 enum hold {
     HOLD_UNKNOWN, /* the store could not be asked: it may or may not have happened */
     HOLD_KEPT,    /* was ours (forget: something was there), and is done */
-    HOLD_LAPSED,  /* settle: our lease had ended but nobody took the key: it is done now. renew: taken again.
-                     release, forget: nothing there */
+    HOLD_LAPSED,  /* settle: our lease had ended but nobody took the key: it is done now. renew:
+                     taken again.  release, forget: nothing there */
     HOLD_LOST,    /* another owner holds or settled the key; nothing was changed */
 };
 
@@ -53,7 +53,8 @@ struct dedup_op {
     uint32_t lease_ms;       /* claim, renew */
     uint64_t window_ms;      /* settle */
     struct dedup_first done; /* settle: what duplicates will be told; done.event_id is the token */
-    void (*answered)(struct dedup_op *op); /* only if the submit said OP_PENDING: once, from the loop */
+    void (*answered)(
+        struct dedup_op *op); /* only if the submit said OP_PENDING: once, from the loop */
     /* out */
     enum verdict verdict;     /* claim */
     enum hold hold;           /* the others */

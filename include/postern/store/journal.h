@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The journal: the durable record of accepted events. Backends: postgres, sqlite; both pass
- * tests/contract/journal. Appends of one loop turn, and those that gather while a batch is on its way, are
- * committed together (group commit).
+ * tests/contract/journal. Appends of one loop turn, and those that gather while a batch is on its
+ * way, are committed together (group commit).
  */
 #ifndef POSTERN_STORE_JOURNAL_H
 #define POSTERN_STORE_JOURNAL_H
@@ -17,9 +17,10 @@
 
 /* When an append is answered. */
 enum journal_level {
-    JOURNAL_BUFFERED, /* at once: the record is in this process's memory; written within the flush interval */
-    JOURNAL_WRITTEN,  /* when it survives a kill -9 of this process (SQLite: committed, not yet synced;
-                         PostgreSQL: as durable) */
+    JOURNAL_BUFFERED, /* at once: the record is in this process's memory; written within the flush
+                         interval */
+    JOURNAL_WRITTEN,  /* when it survives a kill -9 of this process (SQLite: committed, not yet
+                         synced;  PostgreSQL: as durable) */
     JOURNAL_DURABLE,  /* when it survives a power cut: committed and synced */
 };
 
@@ -31,8 +32,8 @@ struct journal_record {
     struct event_key key;
     struct slice method;
     struct slice target;  /* path and query */
-    struct slice headers; /* "Name: value\r\n" lines as received, without hop-by-hop fields and credentials
-                             (gateway/record.c) */
+    struct slice headers; /* "Name: value\r\n" lines as received, without hop-by-hop fields and
+                             credentials (gateway/record.c) */
     struct slice content_type;
     struct slice body;
     struct slice client;        /* numeric address */
@@ -49,10 +50,12 @@ struct journal_op {
     /* in */
     const struct journal_record *record; /* borrowed for the submit call only */
     enum journal_level level;
-    void (*answered)(struct journal_op *op); /* only if the submit said OP_PENDING: once, from the loop */
-    /* out: STATUS_OK; STATUS_FULL: the buffer is at its bound, the record was not taken; STATUS_UNAVAILABLE:
-     * not committed, the record was given up (counted as dropped) or may have been committed (COMMIT's answer
-     * was lost and could not be looked up); STATUS_REFUSED: the database refused this very row */
+    void (*answered)(
+        struct journal_op *op); /* only if the submit said OP_PENDING: once, from the loop */
+    /* out: STATUS_OK; STATUS_FULL: the buffer is at its bound, the record was not taken;
+     * STATUS_UNAVAILABLE: not committed, the record was given up (counted as dropped) or may have
+     * been committed (COMMIT's answer was lost and could not be looked up); STATUS_REFUSED: the
+     * database refused this very row */
     enum status status;
     struct list link; /* the backend's own while pending */
 };
@@ -71,19 +74,20 @@ struct journal_load {
     void (*key)(struct journal_load *load,
                 const struct journal_key *key); /* in: from the loop, any number of times */
     void (*ended)(struct journal_load *load);   /* in: from the loop, once */
-    enum status status; /* out: STATUS_OK, or STATUS_UNAVAILABLE when the database can't be reached now */
-    uint64_t keys;      /* out: how many were told */
+    enum status
+        status; /* out: STATUS_OK, or STATUS_UNAVAILABLE when the database can't be reached now */
+    uint64_t keys; /* out: how many were told */
     struct list link;
 };
 
-/* For metrics and /readyz?verbose. Filled on the owner's thread; totals since start, of this front (this
- * worker). */
+/* For metrics and /readyz?verbose. Filled on the owner's thread; totals since start, of this front
+ * (this worker). */
 struct journal_stats {
     bool up;                /* the database takes batches now */
     uint64_t rows, batches; /* committed */
-    uint64_t
-        dropped; /* records given up: buffer full, refused, or lost at the end; each was counted here once */
-    uint64_t errors;                      /* batches that failed (they are tried again) */
+    uint64_t dropped;       /* records given up: buffer full, refused, or lost at the end; each was
+                               counted here once */
+    uint64_t errors;        /* batches that failed (they are tried again) */
     uint64_t duplicates_lost;             /* duplicate counts whose event was not found in time */
     uint64_t pending_rows, pending_bytes; /* appended, not yet committed */
     uint64_t oldest_pending_ms;           /* monotonic time of the oldest of them, 0 without one */
@@ -96,17 +100,19 @@ struct journal_backend {
     const char *name;
     /* Takes a copy of the record. BUFFERED answers OP_READY always. */
     enum op_status (*append)(struct journal *journal, struct journal_op *op);
-    /* Counts one duplicate into the event's row: `duplicates` + 1, `last_duplicate_at` = at_ms (wall). Folded
-     * per event and written with the next batches; an event whose row isn't there yet is tried again for a
-     * while. Never waits, never fails: at its bound it counts as lost. */
+    /* Counts one duplicate into the event's row: `duplicates` + 1, `last_duplicate_at` = at_ms
+     * (wall). Folded per event and written with the next batches; an event whose row isn't there
+     * yet is tried again for a while. Never waits, never fails: at its bound it counts as lost. */
     void (*count_duplicate)(struct journal *journal, const struct uuid *event_id, uint64_t at_ms);
     /* Tells the recent keys. One load at a time. */
     void (*load_keys)(struct journal *journal, struct journal_load *load);
-    /* Writes out what is buffered; `drained` runs once, when all is committed or `deadline_ms` (monotonic)
-     * has passed; appending goes on to be possible. What is still there then is what close will drop. */
-    void (*drain)(struct journal *journal, uint64_t deadline_ms, void (*drained)(void *arg), void *arg);
-    /* Answers pending ops (UNAVAILABLE), counts the rest as dropped, closes and frees; `closed` runs when
-     * done. */
+    /* Writes out what is buffered; `drained` runs once, when all is committed or `deadline_ms`
+     * (monotonic) has passed; appending goes on to be possible. What is still there then is what
+     * close will drop. */
+    void (*drain)(struct journal *journal, uint64_t deadline_ms, void (*drained)(void *arg),
+                  void *arg);
+    /* Answers pending ops (UNAVAILABLE), counts the rest as dropped, closes and frees; `closed`
+     * runs when done. */
     void (*close)(struct journal *journal, void (*closed)(void *arg), void *arg);
 };
 
@@ -135,8 +141,8 @@ static inline void journal_load_keys(struct journal *journal, struct journal_loa
 }
 
 /* See journal_backend. */
-static inline void journal_drain(struct journal *journal, uint64_t deadline_ms, void (*drained)(void *arg),
-                                 void *arg)
+static inline void journal_drain(struct journal *journal, uint64_t deadline_ms,
+                                 void (*drained)(void *arg), void *arg)
 {
     journal->backend->drain(journal, deadline_ms, drained, arg);
 }
