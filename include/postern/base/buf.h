@@ -50,7 +50,7 @@ char *buf_reserve(struct buf *buf, size_t size);
 /* Counts `size` bytes written into the room of the last buf_reserve as content. */
 void buf_commit(struct buf *buf, size_t size);
 
-/* Appends a copy of `bytes`. */
+/* Appends a copy of `bytes`, which must not lie in the buffer itself. */
 NODISCARD enum status buf_append(struct buf *buf, struct slice bytes);
 
 /* Appends one byte. */
@@ -63,8 +63,9 @@ NODISCARD enum status buf_append_u64(struct buf *buf, uint64_t number);
 NODISCARD enum status buf_printf(struct buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Appends `text` as the inside of a JSON string: quotes, backslashes and control characters
- * escaped, bytes that are not UTF-8 replaced by U+FFFD. The quotes around it are the caller's. */
+/* Appends `text` as the inside of a JSON string: quotes, backslashes, control characters and the
+ * line separators U+2028 and U+2029 escaped, each byte that is not UTF-8 replaced by U+FFFD. The
+ * quotes around it are the caller's. */
 NODISCARD enum status buf_append_json(struct buf *buf, struct slice text);
 
 /* Drops `size` bytes (at most buf_len) from the front. */

@@ -10,6 +10,7 @@
 #define POSTERN_BASE_DEADLINE_H
 
 #include <postern/base/list.h>
+#include <postern/base/status.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,14 +18,15 @@
 #define DEADLINE_SLOTS 512u /* one revolution: 4.1 s; longer deadlines stay for more rounds */
 
 struct deadline {
-    struct list link; /* in a slot while set; self-linked or zero when not */
+    struct list link; /* in a list of the wheel while set; self-linked or zero when not */
     uint64_t at_ms;   /* monotonic */
-    void (*expired)(
-        struct deadline *deadline); /* runs from deadlines_advance, once; may set it again */
+    /* Runs from deadlines_advance, once, with the deadline no longer set; may set it again. */
+    void (*expired)(struct deadline *deadline);
 };
 
 struct deadlines {
     struct list slots[DEADLINE_SLOTS];
+    struct list overdue;                /* set for a tick that was run already */
     uint64_t used[DEADLINE_SLOTS / 64]; /* bit per slot that may be non-empty */
     uint64_t tick;                      /* the last tick that was run */
     size_t count;
@@ -46,8 +48,9 @@ static inline bool deadline_is_set(const struct deadline *deadline)
     return deadline->link.next && deadline->link.next != &deadline->link;
 }
 
-/* Runs everything due at `now_ms`. Callbacks may set and clear any deadline, themselves included.
- */
+/* Runs everything due at `now_ms`, in no promised order. Callbacks may set and clear any deadline,
+ * their own included; what they set into the past runs at the next advance, not in this one. They
+ * must not call deadlines_advance. A time before the last one counts as the last one. */
 void deadlines_advance(struct deadlines *wheel, uint64_t now_ms);
 
 /* When deadlines_advance next has to be called: monotonic ms, possibly earlier than the earliest

@@ -7,6 +7,8 @@
 #ifndef POSTERN_BASE_STATUS_H
 #define POSTERN_BASE_STATUS_H
 
+#include <stddef.h>
+
 #define NODISCARD __attribute__((warn_unused_result))
 
 enum status {
