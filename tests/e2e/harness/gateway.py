@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway's own process, and what it tells of itself."""
+import json
+import os
+import signal
+import subprocess
+
+from . import http
+from .config import merge, route, to_yaml
+from .metrics import Metrics
+from .process import Process, free_port
+from .wait import wait_until
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+
+
+def binary():
+    """The program under test: $POSTERN_BINARY, or the test preset's."""
+    path = os.environ.get("POSTERN_BINARY") or os.path.join(ROOT, "build", "test", "postern")
+    assert os.path.exists(path), f"{path} is not built (tests/run builds it)"
+    return path
+
+
+def run_cli(*arguments, stdin=b"", timeout_s=30, env=None):
+    """A command that ends by itself."""
+    return subprocess.run([binary(), *arguments], input=stdin, capture_output=True, timeout=timeout_s, check=False,
+                          env={**os.environ, **(env or {})})
+
+
+class Gateway(Process):
+    """`config` is laid on a default with one worker, one route `events` and the upstream `app`."""
+
+    def __init__(self, folder, upstream_port, config, env=None, name="gateway"):
+        super().__init__(folder, name)
+        self.port, self.admin_port = free_port(), free_port()
+        self.env = {**os.environ, **(env or {})}
+        self.path = os.path.join(self.folder, name + ".yaml")
+        base = {
+            "workers": int(os.environ.get("POSTERN_WORKERS", "1")),
+            "listen": [{"address": f"127.0.0.1:{self.port}"}],
+            "admin": {"address": f"127.0.0.1:{self.admin_port}"},
+            "log": {"format": "json", "level": "debug", "access_sample": 1},
+            "upstreams": {"app": {"endpoints": [f"http://127.0.0.1:{upstream_port}"], "timeout": "5s"}},
+            "routes": [route()],
+        }
+        self.config = merge(base, config)
+        self.write_config()
+
+    def write_config(self):
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write(to_yaml(self.config))
+
+    # -- its life
+
+    def start(self, wait_for="/readyz", env=None, **options):
+        """`wait_for`: the admin path that has to answer 200 before this returns; None: don't wait."""
+        self.spawn([binary(), "serve", "-c", self.path], env={**self.env, **(env or {})}, **options)
+        if wait_for:
+            wait_until(lambda: self.is_up(wait_for), lambda: f"{wait_for} answers 200\n{self.tail()}", 30)
+        return self
+
+    def is_up(self, path):
+        assert self.is_running(), f"the gateway ended with {self.child.returncode}\n{self.tail()}"
+        try:
+            return self.admin(path).status == 200
+        except (OSError, http.Closed):
+            return False
+
+    def stop(self, timeout_s=40.0):
+        """SIGTERM, and its exit status."""
+        self.signal(signal.SIGTERM)
+        return self.wait(timeout_s)
+
+    def restart(self, **options):
+        """After a kill: the same configuration again."""
+        return self.start(**options)
+
+    # -- traffic
+
+    def connect(self, timeout_s=15.0, **options):
+        return http.Connection(self.port, timeout_s, **options)
+
+    def request(self, method, target, headers=(), body=b"", **options):
+        return http.request(self.port, method, target, headers, body, **options)
+
+    def post(self, target, key=None, body=b"{}", headers=(), **options):
+        """A POST, with `key` as X-Event-Id."""
+        mine = [("X-Event-Id", key)] if key is not None else []
+        return self.request("POST", target, mine + list(headers), body, **options)
+
+    # -- what it tells
+
+    def admin(self, path, timeout_s=5.0):
+        return http.request(self.admin_port, "GET", path, timeout_s=timeout_s, host="127.0.0.1")
+
+    def metrics(self):
+        return Metrics(self.admin("/metrics").body.decode())
+
+    def ready_text(self):
+        """/readyz?verbose, whatever its status."""
+        return self.admin("/readyz?verbose").body.decode()
+
+    def logs(self):
+        """Every line of stdout and stderr, which all have to be JSON objects."""
+        text = self.output() + self.errors()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def logged(self, word):
+        """Lines that hold `word` anywhere."""
+        return [line for line in (self.output() + self.errors()).splitlines() if word in line]
+
+    def resident_bytes(self):
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("VmRSS:"):
+                    return int(line.split()[1]) * 1024
+        raise AssertionError("no VmRSS")
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    # -- the books (contract C8)
+
+    def book(self, name, route_name="events"):
+        """How many exchanges of the route ended in this book."""
+        return int(self.metrics().sum("postern_exchanges_total", route=route_name, book=name))
+
+    def wait_quiet(self):
+        """Waits until no exchange is under way, and checks that the books balance."""
+        wait_until(lambda: self.metrics().sum("postern_exchanges_in_progress") == 0, "no exchange is in progress")
+        metrics = self.metrics()
+        unbalanced = [s for s in metrics.find("postern_books_difference") if s[1] != 0]
+        assert not unbalanced, unbalanced
+        received = metrics.sum("postern_requests_received_total")
+        assert received == metrics.sum("postern_exchanges_total"), metrics.text

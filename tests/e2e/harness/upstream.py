@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The test's hand on the scripted upstream (upstream_server.py)."""
+import json
+import os
+import subprocess
+import sys
+
+from .process import die_with_parent
+from .wait import wait_until
+
+SERVER = os.path.join(os.path.dirname(__file__), "upstream_server.py")
+
+
+class Request:
+    """What the upstream got."""
+
+    def __init__(self, record):
+        self.number, self.connection = record["number"], record["connection"]
+        self.method, self.target, self.headers = record["method"], record["target"], record["headers"]
+        self.complete, self.size, self.sha256 = record["complete"], record.get("size"), record.get("sha256")
+        self.head = record["head"]
+
+    def header(self, name):
+        """The value; None when it's missing; fails when it came twice."""
+        values = self.header_values(name)
+        assert len(values) <= 1, f"{name} came {len(values)} times"
+        return values[0] if values else None
+
+    def header_values(self, name):
+        return [value for field, value in self.headers if field.lower() == name.lower()]
+
+
+class Upstream:
+    def __init__(self, folder, name="upstream"):
+        self.log_path = os.path.join(str(folder), name + ".log")
+        with open(os.path.join(str(folder), name + ".err"), "ab") as errors:
+            self.child = subprocess.Popen([sys.executable, SERVER, self.log_path], stdin=subprocess.PIPE,
+                                          stdout=subprocess.PIPE, stderr=errors, text=True,
+                                          preexec_fn=die_with_parent)
+        self.port = json.loads(self.child.stdout.readline())["port"]
+
+    def command(self, **command):
+        self.child.stdin.write(json.dumps(command) + "\n")
+        self.child.stdin.flush()
+        return json.loads(self.child.stdout.readline())
+
+    def script(self, path, *steps):
+        """What happens to the next requests of this path; the last step stays."""
+        self.command(script=path, steps=list(steps))
+
+    def default(self, **step):
+        self.command(default=step)
+
+    def open_gate(self, name):
+        """Lets the answers go that wait for it."""
+        self.command(open=name)
+
+    def close_idle(self):
+        """Ends the connections no request is on."""
+        self.command(close_idle=True)
+
+    def set_listening(self, listening):
+        self.command(listening=listening)
+
+    def connections(self):
+        """How many connections were ever accepted."""
+        return self.command()["connections"]
+
+    def records(self):
+        try:
+            with open(self.log_path, encoding="utf-8") as file:
+                return [json.loads(line) for line in file if line.endswith("\n")]
+        except FileNotFoundError:
+            return []
+
+    def malformed(self):
+        """What came that isn't strict HTTP/1.1; has to be empty always."""
+        return [record for record in self.records() if "malformed" in record]
+
+    def requests(self, path=None):
+        """All well-formed requests, or those whose target is or begins with `path` and '?'."""
+        found = [Request(record) for record in self.records() if "malformed" not in record]
+        return [r for r in found if path is None or r.target == path or r.target.startswith(path + "?")]
+
+    def wait_requests(self, count, path=None):
+        """Waits until at least `count` came."""
+        wait_until(lambda: len(self.requests(path)) >= count,
+                   lambda: f"{count} requests at the upstream, there are {len(self.requests(path))}")
+        return self.requests(path)
+
+    def stop(self):
+        self.child.kill()
+        self.child.wait()
+        self.child.stdin.close()
+        self.child.stdout.close()
