@@ -158,7 +158,7 @@ enum status buf_append_json(struct buf *buf, struct slice text)
         text = slice_skip(text, taken);
     }
     if (status != STATUS_OK)
-        buf->end = buf->start + len_before;
+        buf_truncate(buf, len_before);
     return status;
 }
 
@@ -168,4 +168,10 @@ void buf_consume(struct buf *buf, size_t size)
     buf->start += size;
     if (buf->start == buf->end)
         buf_clear(buf);
+}
+
+void buf_truncate(struct buf *buf, size_t len)
+{
+    assert(len <= buf_len(buf));
+    buf->end = buf->start + len;
 }

@@ -39,10 +39,11 @@ static size_t utf8_lead(unsigned char lead, unsigned char *ret_low, unsigned cha
     return in_range(lead, 0xf0, 0xf4) ? 4 : 0;
 }
 
-/* Length of the multi-byte character at the start of `text`, or 0. */
-static size_t utf8_length(struct slice text)
+size_t escape_utf8_length(struct slice text)
 {
     const unsigned char *bytes = (const unsigned char *)text.data;
+    if (bytes[0] < 0x80)
+        return 1;
     unsigned char low, high;
     size_t length = utf8_lead(bytes[0], &low, &high);
     if (length == 0 || length > text.len || !in_range(bytes[1], low, high))
@@ -79,7 +80,7 @@ struct escaped escape_next(struct slice text)
     const unsigned char *bytes = (const unsigned char *)text.data;
     if (bytes[0] < 0x80)
         return escape_ascii(text.data[0]);
-    size_t length = utf8_length(text);
+    size_t length = escape_utf8_length(text);
     if (length == 0)
         return (struct escaped){.taken = 1, .len = 3, .bytes = {'\xef', '\xbf', '\xbd'}};
     if (length == 2 && bytes[0] == 0xc2 && bytes[1] < 0xa0)

@@ -19,6 +19,10 @@ struct escaped {
     char bytes[ESCAPE_MAX];
 };
 
+/* Length of the UTF-8 character at the start of `text`, which must not be empty; 0 when there is
+ * none. */
+size_t escape_utf8_length(struct slice text);
+
 /* Number of leading bytes of `text` that stand for themselves between JSON quotes: printable ASCII
  * but `"` and `\`. */
 size_t escape_plain_run(struct slice text);

@@ -71,4 +71,8 @@ NODISCARD enum status buf_append_json(struct buf *buf, struct slice text);
 /* Drops `size` bytes (at most buf_len) from the front. */
 void buf_consume(struct buf *buf, size_t size);
 
+/* Drops what follows the first `len` bytes (at most buf_len): takes back an append that was made in
+ * several steps. */
+void buf_truncate(struct buf *buf, size_t len);
+
 #endif

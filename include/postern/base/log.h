@@ -16,7 +16,9 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
 
-#define LOG_LINE_MAX 4096u /* bytes of one line; longer values are cut and marked with "..." */
+/* Bytes of one line with its newline; longer values are cut and marked with "...". Not above
+ * PIPE_BUF, so that lines of several processes on one pipe don't mix. */
+#define LOG_LINE_MAX 4096u
 #define LOG_RING_BYTES (1u << 20) /* lines waiting for the writer */
 
 struct log;
@@ -34,23 +36,27 @@ struct log_field {
 #define LOG_INT(field, value)                                                                      \
     ((struct log_field){.name = (field), .kind = LOG_FIELD_INT, .number = (int64_t)(value)})
 
-/* Starts the writer thread on file descriptor `fd` (borrowed). */
+/* Starts the writer thread on file descriptor `fd` (borrowed, its flags are left alone). NO_MEMORY,
+ * or IO when the thread can't be started. */
 NODISCARD enum status log_open(int fd, enum log_format format, enum log_level level,
                                struct log **ret_log);
 
-/* Writes what the ring holds (giving a blocked descriptor at most 2 s), stops the thread, frees;
- * NULL is fine. */
+/* Writes what the ring holds (giving a blocked descriptor at most 2 s; the rest is lost), stops the
+ * thread, frees; NULL is fine. No other thread may use the log any more. */
 void log_close(struct log *log);
 
 /* True when lines of `level` are written; ask before gathering costly fields. NULL log: false. */
 bool log_wants(const struct log *log, enum log_level level);
+
+/* Changes the level from the next line on (reload); any thread. */
+void log_set_level(struct log *log, enum log_level level);
 
 /* Writes one line; `message` and the field names have static storage. A NULL log swallows it (for
  * tests). */
 void log_write(struct log *log, enum log_level level, const char *message, size_t count,
                const struct log_field *fields);
 
-/* Lines dropped so far because the ring was full. */
+/* Lines lost so far because the ring was full or the descriptor failed; any thread. */
 uint64_t log_dropped(const struct log *log);
 
 /* log_line(log, LOG_WARN, "redis link lost", LOG_STR("reason", why), LOG_INT("retry_in_ms", ms));

@@ -4,9 +4,9 @@
  * the workers start and then fixed; each worker owns a row of cells that only it writes (relaxed
  * atomics, so no lock and no shared cache line on the hot path), and a scrape sums the rows.
  *
- *   declare (main):  id = metrics_counter(m, "postern_events_total", "Requests by outcome.",
- * "route=\"x\",outcome=\"y\"") count (worker):  metric_add(cells, id, 1) scrape (admin):
- * metrics_render(m, &buf)
+ *   main    id = metrics_counter(m, "postern_events_total", "Events by route.", "route=\"x\"");
+ *   worker  metric_add(cells, id, 1);
+ *   admin   metrics_render(m, &buf);
  */
 #ifndef POSTERN_BASE_METRICS_H
 #define POSTERN_BASE_METRICS_H
@@ -16,12 +16,14 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define METRICS_MAX_CELLS                                                                          \
-    65536u /* per row; more series than that is a mistake in the config, told at start */
+/* Per row; more series than that is a mistake in the config, told at start. */
+#define METRICS_MAX_CELLS 65536u
 
-/* Where a series' cells start in each row. METRIC_NONE counts nowhere. */
+/* Where a series' cells start in each row. */
 typedef uint32_t metric_id;
-#define METRIC_NONE ((metric_id)0) /* cell 0 of each row is a bin that is never rendered */
+
+/* Counts nowhere: cell 0 of each row is a bin that is never rendered. */
+#define METRIC_NONE ((metric_id)0)
 
 struct metrics;
 
@@ -39,19 +41,24 @@ void metrics_free(struct metrics *metrics);
 
 /* Declares a series. `name` and `help` have static storage and are the same for all series of a
  * family; series of one family are declared one after the other or not, rendering groups them.
- * `labels` is copied: `a="x",b="y"` with values already escaped (metrics_label), or NULL. A
- * family's kind is fixed by its first declaration. METRIC_NONE when out of memory or over
- * METRICS_MAX_CELLS. Not thread-safe; only before metrics_seal. */
+ * `labels` is copied: `a="x",b="y"` with values already escaped (metrics_label), or NULL. A series
+ * declared again gives the id it has. A family's kind is fixed by its first declaration.
+ * METRIC_NONE when out of memory, over METRICS_MAX_CELLS, or when the family is of another kind.
+ * Not thread-safe; only before metrics_seal. */
 metric_id metrics_counter(struct metrics *metrics, const char *name, const char *help,
                           const char *labels);
+
+/* As metrics_counter, for a value that goes up and down. */
 metric_id metrics_gauge(struct metrics *metrics, const char *name, const char *help,
                         const char *labels);
-/* A histogram of durations: observed in microseconds, rendered in seconds (`_seconds` belongs in
- * the name).
- */
+
+/* As metrics_counter, for a histogram of durations: observed in microseconds, rendered in seconds
+ * (`_seconds` belongs in the name). */
 metric_id metrics_histogram(struct metrics *metrics, const char *name, const char *help,
                             const char *labels);
-/* A histogram of plain numbers (batch sizes), with buckets 1, 2, 5, 10 … 10000. */
+
+/* As metrics_counter, for a histogram of plain numbers (batch sizes), with buckets 1, 2, 5, 10 …
+ * 10000. */
 metric_id metrics_size_histogram(struct metrics *metrics, const char *name, const char *help,
                                  const char *labels);
 
@@ -86,12 +93,12 @@ uint64_t metrics_sum(const struct metrics *metrics, metric_id id);
 /* The value of a counter or gauge in one row. Any thread. */
 uint64_t metrics_value(const struct metrics *metrics, size_t row, metric_id id);
 
-/* Appends the whole registry in text format 0.0.4, families in order of their first declaration.
- * Any thread.
- */
+/* Appends the whole registry in text format 0.0.4, families in order of their first declaration;
+ * after metrics_seal. Nothing is appended on failure. Any thread. */
 NODISCARD enum status metrics_render(const struct metrics *metrics, struct buf *buf);
 
-/* Appends `value` escaped for use between the quotes of a label. */
+/* Appends `value` escaped for use between the quotes of a label; control characters and bytes that
+ * are not UTF-8 become U+FFFD. Nothing is appended on failure. */
 NODISCARD enum status metrics_label(struct buf *buf, struct slice value);
 
 #endif
