@@ -3,7 +3,8 @@
  * Keys in memory: a sharded, bounded open-addressing table with exact expiry, shared by all workers
  * of a process. It is the memory dedup store's body, and (a second instance) the L1 cache of keys
  * known done. Time is monotonic milliseconds, given by the caller. Any thread may call; a shard's
- * lock is held for one probe. At most 64 bytes a key at any fill above the smallest size.
+ * lock is held for one probe (and a sweep of some slots). At most 64 bytes a key from 16,384 keys
+ * on. It never gives memory back but keeps it for the next keys.
  */
 #ifndef POSTERN_STORE_KEY_TABLE_H
 #define POSTERN_STORE_KEY_TABLE_H
@@ -19,20 +20,23 @@ struct key_table *key_table_new(size_t max_keys);
 void key_table_free(struct key_table *table);
 
 /* The operations of the memory store; each fills the op's outputs as the contract says. `now_ms`
- * monotonic.
- */
+ * monotonic: a key is over from the very millisecond its lease or window ends. A claim under the
+ * token that holds the key answers VERDICT_FIRST and begins its lease again. At the bound, after
+ * what is over was looked for, a claim answers VERDICT_FULL; a renew or settle that would have to
+ * take a lapsed key again answers HOLD_UNKNOWN. */
 void key_table_claim(struct key_table *table, struct dedup_op *op, uint64_t now_ms);
 void key_table_renew(struct key_table *table, struct dedup_op *op, uint64_t now_ms);
 void key_table_settle(struct key_table *table, struct dedup_op *op, uint64_t now_ms);
 void key_table_release(struct key_table *table, struct dedup_op *op, uint64_t now_ms);
-void key_table_forget(struct key_table *table, struct dedup_op *op);
+void key_table_forget(struct key_table *table, struct dedup_op *op, uint64_t now_ms);
 
 /* Puts a done key in that ends at `until_ms` (monotonic): loading from the journal, or L1 learning
  * one. Replaces what is there. False at the bound (for L1: it's a cache, nothing is lost). */
 bool key_table_put_done(struct key_table *table, const struct event_key *key,
                         const struct dedup_first *first, uint64_t until_ms);
 
-/* True, with *ret_first, when the key is done and not over at `now_ms`. */
+/* True, with *ret_first, when the key is done and not over at `now_ms`. A miss drops some keys that
+ * are over. */
 bool key_table_get_done(struct key_table *table, const struct event_key *key, uint64_t now_ms,
                         struct dedup_first *ret_first);
 

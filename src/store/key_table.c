@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of keys behind the memory store and L1: 256 shards, the bound over all of them, and
+ * what claim, renew, settle, release and forget mean. The array of a shard is key_shard.c. It is
+ * not a store: no loop, no waiting; dedup_memory.c and dedup_redis.c stand before it.
+ */
+#include <postern/store/key_table.h>
+
+#include "key_shard.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define SHARDS (1u << SHARD_BITS)
+#define SWEEP_PER_CALL 8u /* slots looked at by each claim: garbage stays below an eighth */
+#define SWEEP_WHEN_FULL                                                                            \
+    (SHARDS * SHARD_SLOTS_MIN) /* before a claim is refused: the whole of a small table */
+
+struct key_table {
+    struct shard shards[SHARDS];
+    struct hash_seed seed;
+    size_t max_keys;
+    _Atomic size_t count;        /* of all shards; reserved before an insert */
+    _Atomic uint32_t sweep_next; /* shard where the next hard sweep begins */
+    _Atomic uint64_t swept_ms;   /* the instant of the last hard sweep */
+};
+
+static struct shard *lock_shard(struct key_table *table, uint64_t hash)
+{
+    struct shard *shard = &table->shards[hash >> (64 - SHARD_BITS)];
+    pthread_mutex_lock(&shard->lock);
+    return shard;
+}
+
+static void sweep(struct key_table *table, struct shard *shard, uint32_t slots, uint64_t now_ms)
+{
+    uint32_t removed = shard_sweep(shard, &table->seed, slots, now_ms);
+    if (removed > 0)
+        atomic_fetch_sub_explicit(&table->count, removed, memory_order_relaxed);
+}
+
+/* At the bound: looks for what is over in all shards, a bounded number of slots, going on where the
+ * last such sweep ended; once a millisecond, so that a flood of refused claims stays cheap. True
+ * when there is room now. No lock is held by the caller. */
+static bool sweep_hard(struct key_table *table, uint64_t now_ms)
+{
+    uint32_t looked = 0;
+    bool again = atomic_exchange_explicit(&table->swept_ms, now_ms, memory_order_relaxed) != now_ms;
+    for (uint32_t i = 0; again && i < SHARDS && looked < SWEEP_WHEN_FULL; i++) {
+        uint32_t number = atomic_fetch_add_explicit(&table->sweep_next, 1, memory_order_relaxed);
+        struct shard *shard = &table->shards[number % SHARDS];
+        pthread_mutex_lock(&shard->lock);
+        looked += shard->capacity;
+        sweep(table, shard, SWEEP_WHEN_FULL, now_ms);
+        pthread_mutex_unlock(&shard->lock);
+    }
+    return atomic_load_explicit(&table->count, memory_order_relaxed) < table->max_keys;
+}
+
+/* A new entry; NULL at the bound or out of memory. */
+static struct entry *insert(struct key_table *table, struct shard *shard,
+                            const struct event_key *key)
+{
+    struct entry *entry = NULL;
+    if (atomic_fetch_add_explicit(&table->count, 1, memory_order_relaxed) < table->max_keys)
+        entry = shard_insert(shard, &table->seed, key);
+    if (!entry)
+        atomic_fetch_sub_explicit(&table->count, 1, memory_order_relaxed);
+    return entry;
+}
+
+static void remove_entry(struct key_table *table, struct shard *shard, const struct entry *entry)
+{
+    shard_remove(shard, &table->seed, entry);
+    atomic_fetch_sub_explicit(&table->count, 1, memory_order_relaxed);
+}
+
+static uint64_t until(uint64_t now_ms, uint64_t span_ms)
+{
+    return span_ms > ENTRY_TIME_MAX ? ENTRY_TIME_MAX : now_ms + span_ms;
+}
+
+static bool is_ours(const struct entry *entry, const struct dedup_op *op, enum entry_state state)
+{
+    return (enum entry_state)entry->state == state &&
+           memcmp(&entry->id, &op->token, sizeof entry->id) == 0;
+}
+
+/*
+ * What the verbs do to a key's entry under the shard's lock. `entry` is NULL for an absent key, and
+ * may be over. Each sets the op's answer and returns false only when it needed a new entry and the
+ * table is at its bound (the answer is then the refusal).
+ */
+typedef bool locked_verb(struct key_table *table, struct shard *shard, struct entry *entry,
+                         struct dedup_op *op, uint64_t now_ms);
+
+static bool claim_locked(struct key_table *table, struct shard *shard, struct entry *entry,
+                         struct dedup_op *op, uint64_t now_ms)
+{
+    if (entry_is_live(entry, now_ms) && !is_ours(entry, op, ENTRY_PENDING)) {
+        op->first = entry_first(entry);
+        op->verdict = entry->state == ENTRY_DONE ? VERDICT_DUPLICATE : VERDICT_IN_FLIGHT;
+        return true;
+    }
+    if (!entry)
+        entry = insert(table, shard, &op->key);
+    if (entry)
+        entry_set_pending(entry, &op->token, until(now_ms, op->lease_ms));
+    op->verdict = entry ? VERDICT_FIRST : VERDICT_FULL;
+    return entry != NULL;
+}
+
+static bool renew_locked(struct key_table *table, struct shard *shard, struct entry *entry,
+                         struct dedup_op *op, uint64_t now_ms)
+{
+    bool live = entry_is_live(entry, now_ms);
+    if (live && !is_ours(entry, op, ENTRY_PENDING)) {
+        op->hold = HOLD_LOST;
+        return true;
+    }
+    if (!entry)
+        entry = insert(table, shard, &op->key);
+    if (entry)
+        entry_set_pending(entry, &op->token, until(now_ms, op->lease_ms));
+    op->hold = !entry ? HOLD_UNKNOWN : live ? HOLD_KEPT : HOLD_LAPSED;
+    return entry != NULL;
+}
+
+static bool settle_locked(struct key_table *table, struct shard *shard, struct entry *entry,
+                          struct dedup_op *op, uint64_t now_ms)
+{
+    bool live = entry_is_live(entry, now_ms);
+    if (live && !is_ours(entry, op, ENTRY_PENDING)) {
+        op->hold = is_ours(entry, op, ENTRY_DONE) ? HOLD_KEPT : HOLD_LOST;
+        return true;
+    }
+    if (!entry)
+        entry = insert(table, shard, &op->key);
+    if (entry)
+        entry_set_done(entry, &op->done, until(now_ms, op->window_ms));
+    op->hold = !entry ? HOLD_UNKNOWN : live ? HOLD_KEPT : HOLD_LAPSED;
+    return entry != NULL;
+}
+
+static bool release_locked(struct key_table *table, struct shard *shard, struct entry *entry,
+                           struct dedup_op *op, uint64_t now_ms)
+{
+    op->hold = HOLD_LAPSED;
+    if (entry_is_live(entry, now_ms))
+        op->hold = is_ours(entry, op, ENTRY_PENDING) ? HOLD_KEPT : HOLD_LOST;
+    if (op->hold == HOLD_KEPT)
+        remove_entry(table, shard, entry);
+    return true;
+}
+
+static bool forget_locked(struct key_table *table, struct shard *shard, struct entry *entry,
+                          struct dedup_op *op, uint64_t now_ms)
+{
+    op->hold = entry_is_live(entry, now_ms) ? HOLD_KEPT : HOLD_LAPSED;
+    if (entry)
+        remove_entry(table, shard, entry);
+    return true;
+}
+
+static bool run_locked(struct key_table *table, locked_verb *verb, uint32_t sweep_slots,
+                       struct dedup_op *op, uint64_t now_ms)
+{
+    uint64_t hash = shard_hash(&table->seed, &op->key);
+    struct shard *shard = lock_shard(table, hash);
+    sweep(table, shard, sweep_slots, now_ms);
+    struct entry *entry = shard_find(shard, &table->seed, &op->key, hash);
+    bool taken = verb(table, shard, entry, op, now_ms);
+    pthread_mutex_unlock(&shard->lock);
+    return taken;
+}
+
+/* Runs a verb; at the bound makes room and runs it once more. */
+static void run(struct key_table *table, locked_verb *verb, uint32_t sweep_slots,
+                struct dedup_op *op, uint64_t now_ms)
+{
+    if (!run_locked(table, verb, sweep_slots, op, now_ms) && sweep_hard(table, now_ms))
+        (void)run_locked(table, verb, 0, op, now_ms); /* refused again: the op says so */
+}
+
+void key_table_claim(struct key_table *table, struct dedup_op *op, uint64_t now_ms)
+{
+    op->from_l1 = false;
+    run(table, claim_locked, SWEEP_PER_CALL, op, now_ms);
+}
+
+void key_table_renew(struct key_table *table, struct dedup_op *op, uint64_t now_ms)
+{
+    run(table, renew_locked, 0, op, now_ms);
+}
+
+void key_table_settle(struct key_table *table, struct dedup_op *op, uint64_t now_ms)
+{
+    run(table, settle_locked, 0, op, now_ms);
+}
+
+void key_table_release(struct key_table *table, struct dedup_op *op, uint64_t now_ms)
+{
+    run(table, release_locked, 0, op, now_ms);
+}
+
+void key_table_forget(struct key_table *table, struct dedup_op *op, uint64_t now_ms)
+{
+    run(table, forget_locked, 0, op, now_ms);
+}
+
+bool key_table_put_done(struct key_table *table, const struct event_key *key,
+                        const struct dedup_first *first, uint64_t until_ms)
+{
+    uint64_t hash = shard_hash(&table->seed, key);
+    struct shard *shard = lock_shard(table, hash);
+    struct entry *entry = shard_find(shard, &table->seed, key, hash);
+    if (!entry)
+        entry = insert(table, shard, key);
+    if (entry)
+        entry_set_done(entry, first, until_ms);
+    pthread_mutex_unlock(&shard->lock);
+    return entry != NULL;
+}
+
+bool key_table_get_done(struct key_table *table, const struct event_key *key, uint64_t now_ms,
+                        struct dedup_first *ret_first)
+{
+    uint64_t hash = shard_hash(&table->seed, key);
+    struct shard *shard = lock_shard(table, hash);
+    const struct entry *entry = shard_find(shard, &table->seed, key, hash);
+    bool done = entry_is_live(entry, now_ms) && entry->state == ENTRY_DONE;
+    if (done)
+        *ret_first = entry_first(entry);
+    else
+        sweep(table, shard, SWEEP_PER_CALL, now_ms); /* L1 sees no claims: its misses sweep */
+    pthread_mutex_unlock(&shard->lock);
+    return done;
+}
+
+size_t key_table_count(struct key_table *table)
+{
+    return atomic_load_explicit(&table->count, memory_order_relaxed);
+}
+
+size_t key_table_bytes(struct key_table *table)
+{
+    size_t bytes = sizeof *table;
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        pthread_mutex_lock(&table->shards[i].lock);
+        bytes += (size_t)table->shards[i].capacity * sizeof(struct entry);
+        pthread_mutex_unlock(&table->shards[i].lock);
+    }
+    return bytes;
+}
+
+struct key_table *key_table_new(size_t max_keys)
+{
+    struct key_table *table = aligned_alloc(alignof(struct key_table), sizeof *table);
+    if (!table)
+        return NULL;
+    memset(table, 0, sizeof *table);
+    table->max_keys = max_keys;
+    table->swept_ms = UINT64_MAX;
+    arc4random_buf(&table->seed, sizeof table->seed);
+    for (uint32_t i = 0; i < SHARDS; i++)
+        pthread_mutex_init(&table->shards[i].lock, NULL); /* can't fail with default attributes */
+    return table;
+}
+
+void key_table_free(struct key_table *table)
+{
+    if (!table)
+        return;
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        pthread_mutex_destroy(&table->shards[i].lock);
+        free(table->shards[i].slots);
+    }
+    free(table);
+}

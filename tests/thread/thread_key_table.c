@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Four threads race for the same keys of one table: each key is claimed first exactly once, settled
+ * once and then only ever a duplicate of its winner. A plain program, fit for ThreadSanitizer.
+ */
+#include <postern/store/key_table.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define THREADS 4u
+#define KEYS 50000u
+#define LEASE_MS 1000u
+#define WINDOW_MS 2000u
+
+#define CHECK(condition)                                                                           \
+    ((condition) ? (void)0                                                                         \
+                 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition), abort()))
+
+struct racer {
+    pthread_t thread;
+    struct key_table *table;
+    uint8_t number;
+    uint32_t step; /* order in which this racer visits the keys; coprime to KEYS */
+};
+
+static _Atomic uint32_t winners[KEYS]; /* how often the key was claimed first */
+static _Atomic uint8_t settled_by[KEYS];
+static pthread_barrier_t line;
+
+static struct dedup_op op_of(uint32_t number, uint8_t owner)
+{
+    struct dedup_op op = {.lease_ms = LEASE_MS, .window_ms = WINDOW_MS};
+    memcpy(op.key.digest, &number, sizeof number);
+    op.token.bytes[0] = owner;
+    op.done = (struct dedup_first){.event_id = op.token, .status = 200, .accepted_at_ms = 1};
+    return op;
+}
+
+static void race_one(struct racer *racer, uint32_t number)
+{
+    struct dedup_op op = op_of(number, racer->number);
+    key_table_claim(racer->table, &op, 0);
+    CHECK(op.verdict != VERDICT_FULL && op.verdict != VERDICT_UNKNOWN);
+    if (op.verdict == VERDICT_DUPLICATE)
+        CHECK(op.first.event_id.bytes[0] == atomic_load(&settled_by[number]));
+    if (op.verdict != VERDICT_FIRST)
+        return;
+    atomic_fetch_add(&winners[number], 1);
+    atomic_store(&settled_by[number], racer->number);
+    key_table_settle(racer->table, &op, 0);
+    CHECK(op.hold == HOLD_KEPT);
+}
+
+static void *race(void *arg)
+{
+    struct racer *racer = arg;
+    pthread_barrier_wait(&line);
+    for (uint32_t i = 0; i < KEYS; i++)
+        race_one(racer, (uint32_t)((uint64_t)i * racer->step % KEYS));
+    return NULL;
+}
+
+/* All racers at once; returns when they are through. */
+static void run_race(struct key_table *table)
+{
+    static const uint32_t steps[THREADS] = {1, 1, 7, 49999};
+    struct racer racers[THREADS];
+    pthread_barrier_init(&line, NULL, THREADS);
+    for (uint8_t i = 0; i < THREADS; i++) {
+        racers[i] = (struct racer){.table = table, .number = (uint8_t)(i + 1), .step = steps[i]};
+        CHECK(pthread_create(&racers[i].thread, NULL, race, &racers[i]) == 0);
+    }
+    for (uint8_t i = 0; i < THREADS; i++)
+        pthread_join(racers[i].thread, NULL);
+    pthread_barrier_destroy(&line);
+}
+
+int main(void)
+{
+    struct key_table *table = key_table_new(KEYS);
+    CHECK(table);
+    run_race(table);
+    for (uint32_t i = 0; i < KEYS; i++)
+        CHECK(atomic_load(&winners[i]) == 1);
+    CHECK(key_table_count(table) == KEYS);
+    struct dedup_op op = op_of(KEYS + 1, 1);
+    key_table_claim(table, &op, WINDOW_MS - 1);
+    CHECK(op.verdict == VERDICT_FULL);
+    key_table_claim(table, &op, WINDOW_MS);
+    CHECK(op.verdict == VERDICT_FIRST);
+    key_table_free(table);
+    return 0;
+}
