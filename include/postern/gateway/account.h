@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The books: what was received and how it ended, per route (contract C8), the durations of the
+ * steps, and the state of stores and upstreams as metrics. One `struct books` declares the series
+ * for the process; each worker counts in its own `struct account`.
+ */
+#ifndef POSTERN_GATEWAY_ACCOUNT_H
+#define POSTERN_GATEWAY_ACCOUNT_H
+
+#include <postern/base/metrics.h>
+#include <postern/base/status.h>
+#include <postern/config/config.h>
+#include <postern/net/upstream.h>
+#include <postern/policy/outcome.h>
+#include <postern/store/dedup.h>
+#include <postern/store/journal.h>
+
+enum step_timer { TIMER_CLAIM, TIMER_UPSTREAM, TIMER_JOURNAL, TIMER_SETTLE, TIMER_TOTAL, TIMERS };
+
+/* Things counted beside the outcomes. */
+enum tally {
+    TALLY_CLAIM_LATE,      /* a claim granted after its exchange had left: given back */
+    TALLY_CLAIM_TIMEOUT,   /* the store did not answer a claim in time */
+    TALLY_SETTLE_UNKNOWN,  /* settling was not confirmed: the store will be told again */
+    TALLY_RELEASE_UNKNOWN, /* releasing was not confirmed: the lease will end it */
+    TALLY_LEASE_LAPSED,    /* our lease had run out when we settled, nobody else had the key */
+    TALLY_LEASE_LOST,      /* another owner had taken the key when we renewed or settled */
+    TALLY_RECORD_DROPPED,  /* an accepted event's record was not taken by the journal */
+    TALLY_CLIENT_GONE,     /* the client left while its event was at work */
+    TALLY_PARKED,          /* copies that waited for an event in flight */
+    TALLIES
+};
+
+struct route_series {
+    metric_id received, in_progress, difference;
+    metric_id outcomes[OUTCOMES];
+    metric_id timers[TIMERS];
+    metric_id misses[KEY_MISSES];
+};
+
+struct upstream_series {
+    metric_id connects, connect_failures, reuses, restarts, in_flight, queued, idle;
+};
+
+struct books {
+    struct metrics *metrics;
+    size_t route_count, upstream_count;
+    struct route_series
+        *routes; /* route_count + 1: the last counts requests that matched no route */
+    struct upstream_series *upstreams;
+    metric_id tallies[TALLIES];
+    metric_id connections, connections_total, connections_refused, body_bytes;
+    metric_id dedup_up, dedup_errors, dedup_reconnects, dedup_pending, dedup_doubtful,
+        dedup_l1_hits, dedup_keys;
+    metric_id journal_up, journal_rows, journal_batches, journal_dropped, journal_errors,
+        journal_duplicates_lost;
+    metric_id journal_pending_rows, journal_pending_bytes, journal_lag, journal_batch_rows;
+    metric_id log_dropped;
+};
+
+/* Declares every series; `metrics` is borrowed. */
+NODISCARD enum status books_open(const struct config *config, struct metrics *metrics,
+                                 struct books **ret_books);
+
+/* Frees it; NULL is fine. */
+void books_close(struct books *books);
+
+/* One worker's pen. */
+struct account {
+    const struct books *books;
+    struct metric_cells cells;
+    uint32_t *in_progress; /* by route, the unrouted last */
+    uint64_t batches_seen;
+    uint64_t log_window_ms; /* rate cap of failure lines */
+    uint32_t log_lines, log_suppressed;
+    uint32_t access_turn;
+};
+
+/* Prepares a worker's account on metrics row `row`. */
+NODISCARD enum status account_init(struct account *account, const struct books *books, size_t row);
+
+/* Frees what it holds. */
+void account_done(struct account *account);
+
+/* A request was received; `route` is its index or SIZE_MAX. */
+void account_received(struct account *account, size_t route);
+
+/* It ended. */
+void account_ended(struct account *account, size_t route, enum outcome outcome);
+
+/* A step took `us` microseconds. */
+void account_timer(struct account *account, size_t route, enum step_timer timer, uint64_t us);
+
+/* A key rule found no key. */
+void account_miss(struct account *account, size_t route, enum key_miss miss);
+
+/* One more of a tally. */
+void account_tally(struct account *account, enum tally tally);
+
+/* Publishes the stores' and upstreams' own counters, and the difference of the books; called now
+ * and then by the worker. */
+void account_publish(struct account *account, struct dedup *dedup, struct journal *journal,
+                     struct upstream *const *upstreams, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One worker's gateway: what the composition root puts together and starts. Everything a request
+ * meets is reached from here; the way of one request is told in gateway/exchange.h.
+ */
+#ifndef POSTERN_GATEWAY_GATEWAY_H
+#define POSTERN_GATEWAY_GATEWAY_H
+
+#include <postern/base/log.h>
+#include <postern/base/uuid.h>
+#include <postern/config/config.h>
+#include <postern/gateway/account.h>
+#include <postern/gateway/waiters.h>
+#include <postern/io/loop.h>
+#include <postern/net/upstream.h>
+#include <postern/policy/digest.h>
+#include <postern/store/dedup.h>
+#include <postern/store/journal.h>
+#include <stdatomic.h>
+
+#define GATEWAY_SPARE_EXCHANGES                                                                    \
+    256u /* finished exchanges kept with their memory, so that the next allocate nothing */
+
+/* What all workers of the process share. */
+struct gateway_shared {
+    _Atomic uint32_t connections; /* client connections now */
+    struct waiters *waiters;      /* exchanges parked on an event in flight */
+};
+
+struct gateway {
+    /* set by the owner before gateway_open; borrowed */
+    struct loop *loop;
+    const struct config *config;
+    struct gateway_shared *shared;
+    struct dedup *dedup;
+    struct journal *journal;
+    struct upstream **upstreams; /* by index in config->upstreams */
+    struct log *log;
+    struct account *account; /* this worker's books */
+    /* own */
+    struct digester *digester;
+    struct uuid_source ids;
+    struct waiter_inbox *inbox;
+    struct list spare; /* struct exchange */
+    size_t spare_count;
+    struct list finished; /* exchanges to reap at the end of the turn */
+    struct loop_hook reap;
+    struct list conns;    /* struct conn */
+    uint32_t connections; /* their number */
+    size_t body_bytes;    /* request bodies held now */
+    uint32_t exchanges;   /* alive, finished ones that are still owed an answer included */
+    bool draining;
+    void (*emptied)(void *arg); /* set by gateway_drain */
+    void *emptied_arg;
+};
+
+/* Prepares the gateway after its upper half was filled in. */
+NODISCARD enum status gateway_open(struct gateway *gateway);
+
+/* The `pending` of this worker's listeners: takes one connection, or refuses it with 503 at the
+ * limit. */
+void gateway_accept(struct gateway *gateway, struct listener *listener);
+
+/* Ends orderly: idle connections close, exchanges under way end and their connections then close.
+ * `emptied` runs once, from the loop, when nothing is left. */
+void gateway_drain(struct gateway *gateway, void (*emptied)(void *arg), void *arg);
+
+/* Cuts what is left after the drain's time is over: connections are closed, exchanges go on without
+ * a client. `emptied` still comes when the last op was answered (which closing the stores forces).
+ */
+void gateway_cut(struct gateway *gateway);
+
+/* Frees what is its own; nothing may be in flight. */
+void gateway_close(struct gateway *gateway);
+
+#endif

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A client connection's life:
+ *
+ *   accepted -> IDLE -bytes-> HEAD -head-> BODY -complete-> BUSY -answered-> IDLE …
+ *                                 \           \                  \
+ *                                  '-----------'------------------'--- last answer ---> LINGER ->
+ * closed
+ *
+ * While BUSY, bytes of pipelined requests are kept (one read at most, then reading stops), so that
+ * answers leave in the order of the requests. After an answer that ends the connection, what the
+ * client still sends is read and thrown away for a moment (LINGER): closing with unread bytes would
+ * reset the connection and may destroy the answer on its way (RFC 9112 9.6).
+ */
+#include "conn.h"
+#include "exchange.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LINGER_MS 2000u            /* how long a closing connection is read on */
+#define LINGER_BYTES (256u * 1024) /* and how much */
+#define PIPELINE_BYTES                                                                             \
+    (2 *                                                                                           \
+     STREAM_READ_BYTES) /* ceiling of kept bytes: one read beyond the one that stopped reading */
+
+enum conn_state { CONN_IDLE, CONN_HEAD, CONN_BODY, CONN_BUSY, CONN_LINGER, CONN_CLOSED };
+
+struct conn {
+    struct client client;
+    struct list link; /* gateway->conns */
+    struct gateway *gateway;
+    struct exchange *ex; /* from the first byte of a request to its answer */
+    enum conn_state state;
+    bool feeding;      /* inside conn_feed: an answer given meanwhile goes on there */
+    bool peer_done;    /* FIN seen: no further request, answers may still be read */
+    bool request_over; /* the present request was read to its end */
+    uint32_t address_len;
+    char address[ADDRESS_TEXT_SIZE];
+    size_t lingered_bytes;
+    struct deadline deadline;
+    struct buf kept; /* pipelined bytes */
+    struct http1_reader reader;
+    struct stream stream;
+};
+
+static const enum outcome fault_outcomes[HTTP_FAULTS] = {
+    [HTTP_FAULT_NONE] = OUTCOME_REJECTED_SYNTAX,
+    [HTTP_FAULT_SYNTAX] = OUTCOME_REJECTED_SYNTAX,
+    [HTTP_FAULT_HOST] = OUTCOME_REJECTED_HOST,
+    [HTTP_FAULT_TARGET] = OUTCOME_REJECTED_TARGET,
+    [HTTP_FAULT_FRAMING] = OUTCOME_REJECTED_FRAMING,
+    [HTTP_FAULT_CHUNK] = OUTCOME_REJECTED_CHUNK,
+    [HTTP_FAULT_HEAD_TOO_LARGE] = OUTCOME_REJECTED_HEAD_TOO_LARGE,
+    [HTTP_FAULT_TARGET_TOO_LONG] = OUTCOME_REJECTED_TARGET_TOO_LONG,
+    [HTTP_FAULT_VERSION] = OUTCOME_REJECTED_VERSION,
+    [HTTP_FAULT_METHOD] = OUTCOME_REJECTED_METHOD,
+    [HTTP_FAULT_CODING] = OUTCOME_REJECTED_CODING,
+    [HTTP_FAULT_EXPECTATION] = OUTCOME_REJECTED_EXPECTATION,
+    [HTTP_FAULT_NO_MEMORY] = OUTCOME_REJECTED_BUSY,
+};
+
+static void conn_feed(struct conn *conn, struct slice input);
+
+/* ---- ending ---- */
+
+static void set_deadline(struct conn *conn, uint32_t in_ms)
+{
+    struct loop *loop = conn->gateway->loop;
+    deadline_set(&loop->deadlines, &conn->deadline, loop_now_ms(loop) + in_ms);
+}
+
+static void leave_exchange(struct conn *conn)
+{
+    struct exchange *ex = conn->ex;
+    conn->ex = NULL;
+    if (ex)
+        exchange_client_gone(ex);
+}
+
+static void conn_close(struct conn *conn)
+{
+    if (conn->state == CONN_CLOSED)
+        return;
+    conn->state = CONN_CLOSED;
+    deadline_clear(&conn->gateway->loop->deadlines, &conn->deadline);
+    leave_exchange(conn);
+    stream_close(&conn->stream);
+}
+
+static void conn_abort(struct conn *conn)
+{
+    if (conn->state == CONN_CLOSED)
+        return;
+    conn->state = CONN_CLOSED;
+    deadline_clear(&conn->gateway->loop->deadlines, &conn->deadline);
+    leave_exchange(conn);
+    stream_abort(&conn->stream);
+}
+
+/* The last answer is out: nothing more is served. */
+static void conn_linger(struct conn *conn)
+{
+    if (conn->peer_done) {
+        conn_close(conn);
+        return;
+    }
+    conn->state = CONN_LINGER;
+    buf_done(&conn->kept);
+    stream_finish(&conn->stream);
+    stream_read_start(&conn->stream);
+    set_deadline(conn, LINGER_MS);
+}
+
+static void on_deadline(struct deadline *deadline)
+{
+    struct conn *conn = container_of(deadline, struct conn, deadline);
+    if (conn->state == CONN_HEAD && conn->ex && http1_in_message(&conn->reader))
+        exchange_refuse(conn->ex, OUTCOME_REJECTED_SLOW);
+    else
+        conn_close(conn);
+}
+
+/* ---- the exchange's side ---- */
+
+static enum send_status client_send(struct client *client, const struct slice *parts, size_t count)
+{
+    struct conn *conn = container_of(client, struct conn, client);
+    return stream_send(&conn->stream, parts, count);
+}
+
+static void idle(struct conn *conn)
+{
+    conn->state = CONN_IDLE;
+    conn->request_over = false;
+    set_deadline(conn, conn->gateway->config->timeouts.idle_ms);
+}
+
+/* The bytes kept while busy are fed before the socket is read again. */
+static void feed_kept(struct conn *conn)
+{
+    struct buf kept = conn->kept;
+    buf_init(&conn->kept, PIPELINE_BYTES);
+    conn_feed(conn, buf_slice(&kept));
+    buf_done(&kept);
+    if (conn->state != CONN_CLOSED && buf_len(&conn->kept) == 0)
+        stream_read_start(&conn->stream);
+}
+
+static void client_answered(struct client *client)
+{
+    struct conn *conn = container_of(client, struct conn, client);
+    conn->ex = NULL;
+    if (client->close_after || !conn->request_over || conn->gateway->draining) {
+        conn_linger(conn);
+        return;
+    }
+    idle(conn);
+    if (conn->feeding)
+        return; /* conn_feed goes on with the rest of its input */
+    if (buf_len(&conn->kept) > 0)
+        feed_kept(conn);
+    if (conn->state == CONN_IDLE && conn->peer_done)
+        conn_close(conn);
+}
+
+static void client_broken(struct client *client)
+{
+    struct conn *conn = container_of(client, struct conn, client);
+    conn->ex = NULL;
+    conn_abort(conn);
+}
+
+static const struct client_ops client_ops = {
+    .send = client_send,
+    .answered = client_answered,
+    .broken = client_broken,
+};
+
+/* ---- bytes to requests ---- */
+
+static bool start_request(struct conn *conn)
+{
+    conn->ex = exchange_new(conn->gateway, &conn->client);
+    if (!conn->ex) {
+        conn_close(conn);
+        return false;
+    }
+    conn->client.close_after = false;
+    conn->request_over = false;
+    conn->state = CONN_HEAD;
+    http1_reset(&conn->reader, &conn->ex->arena, false);
+    return true;
+}
+
+static void on_head(struct conn *conn)
+{
+    const struct http_head *head = &conn->reader.head;
+    conn->client.close_after = !head->keep_alive || conn->gateway->draining;
+    conn->client.http10 = head->minor == 0;
+    conn->state = CONN_BODY;
+    deadline_clear(&conn->gateway->loop->deadlines, &conn->deadline);
+    struct slice go_on = SLICE("HTTP/1.1 100 Continue\r\n\r\n");
+    if (exchange_begin(conn->ex, head) && stream_send(&conn->stream, &go_on, 1) == SEND_LOST)
+        conn_close(conn);
+}
+
+static void on_fault(struct conn *conn)
+{
+    conn->request_over = false;
+    exchange_refuse(conn->ex, fault_outcomes[conn->reader.fault]);
+}
+
+static void on_complete(struct conn *conn)
+{
+    conn->state = CONN_BUSY;
+    conn->request_over = true;
+    exchange_body_end(conn->ex);
+}
+
+/* One event of the reader; false when this connection takes no more input now. */
+static bool feed_step(struct conn *conn, struct slice *input)
+{
+    struct slice piece;
+    switch (http1_next(&conn->reader, input, &piece)) {
+    case HTTP1_NEED_MORE:
+        return false;
+    case HTTP1_HEAD:
+        on_head(conn);
+        break;
+    case HTTP1_BODY:
+        exchange_body(conn->ex, piece);
+        break;
+    case HTTP1_DONE:
+        on_complete(conn);
+        break;
+    case HTTP1_FAULT:
+        on_fault(conn);
+        break;
+    }
+    return true;
+}
+
+static bool is_reading(const struct conn *conn)
+{
+    return conn->state == CONN_IDLE ||
+           ((conn->state == CONN_HEAD || conn->state == CONN_BODY) && conn->ex);
+}
+
+static void keep(struct conn *conn, struct slice input)
+{
+    if (buf_append(&conn->kept, input) != STATUS_OK)
+        conn_close(conn);
+    else
+        stream_read_stop(&conn->stream);
+}
+
+static void conn_feed(struct conn *conn, struct slice input)
+{
+    conn->feeding = true;
+    while (is_reading(conn) && input.len > 0) {
+        if (conn->state == CONN_IDLE && !start_request(conn))
+            break;
+        if (!feed_step(conn, &input))
+            break;
+    }
+    conn->feeding = false;
+    if (conn->state == CONN_BUSY && input.len > 0)
+        keep(conn, input);
+    else if (conn->state == CONN_HEAD && !deadline_is_set(&conn->deadline))
+        set_deadline(conn, conn->gateway->config->timeouts.header_ms);
+}
+
+static void discard(struct conn *conn, size_t count)
+{
+    conn->lingered_bytes += count;
+    if (conn->lingered_bytes > LINGER_BYTES)
+        conn_close(conn);
+}
+
+/* ---- the stream's side ---- */
+
+static void on_bytes(struct stream *stream, struct slice bytes)
+{
+    struct conn *conn = container_of(stream, struct conn, stream);
+    switch (conn->state) {
+    case CONN_IDLE:
+        deadline_clear(&conn->gateway->loop->deadlines, &conn->deadline);
+        conn_feed(conn, bytes);
+        break;
+    case CONN_HEAD:
+    case CONN_BODY:
+        if (conn->ex)
+            conn_feed(conn, bytes);
+        break;
+    case CONN_BUSY:
+        keep(conn, bytes);
+        break;
+    case CONN_LINGER:
+        discard(conn, bytes.len);
+        break;
+    case CONN_CLOSED:
+        break;
+    }
+}
+
+/* A FIN while a request is at work may be a half-close: the answer is still sent. In the middle of
+ * a request it is the end. */
+static void on_ended(struct stream *stream, enum stream_end end)
+{
+    struct conn *conn = container_of(stream, struct conn, stream);
+    conn->peer_done = true;
+    if (end == STREAM_END_EOF && conn->ex &&
+        (conn->state == CONN_BUSY || !http1_in_message(&conn->reader)))
+        return;
+    conn_close(conn);
+}
+
+static void on_drained(struct stream *stream)
+{
+    struct conn *conn = container_of(stream, struct conn, stream);
+    if (conn->ex)
+        exchange_client_drained(conn->ex);
+}
+
+static void emptied_if_last(struct gateway *gateway)
+{
+    if (gateway->draining)
+        loop_defer(gateway->loop, &gateway->reap);
+}
+
+static void on_closed(struct stream *stream)
+{
+    struct conn *conn = container_of(stream, struct conn, stream);
+    struct gateway *gateway = conn->gateway;
+    list_remove(&conn->link);
+    atomic_fetch_sub(&gateway->shared->connections, 1);
+    metric_set(gateway->account->cells, gateway->account->books->connections,
+               --gateway->connections);
+    buf_done(&conn->kept);
+    free(conn);
+    emptied_if_last(gateway);
+}
+
+static const struct stream_handlers stream_handlers = {
+    .bytes = on_bytes,
+    .ended = on_ended,
+    .drained = on_drained,
+    .closed = on_closed,
+};
+
+/* ---- accepting ---- */
+
+static struct conn *conn_new(struct gateway *gateway)
+{
+    struct conn *conn = calloc(1, sizeof *conn);
+    size_t backlog = gateway->config->response_buffer_bytes + 2 * STREAM_READ_BYTES +
+                     EXCHANGE_TEXT_BYTES;
+    if (!conn ||
+        stream_init(&conn->stream, gateway->loop, &stream_handlers, backlog) != STATUS_OK) {
+        free(conn);
+        return NULL;
+    }
+    conn->gateway = gateway;
+    conn->client.ops = &client_ops;
+    conn->deadline.expired = on_deadline;
+    buf_init(&conn->kept, PIPELINE_BYTES);
+    http1_init_request(&conn->reader, NULL, &gateway->config->http);
+    list_push_back(&gateway->conns, &conn->link);
+    atomic_fetch_add(&gateway->shared->connections, 1);
+    metric_set(gateway->account->cells, gateway->account->books->connections,
+               ++gateway->connections);
+    metric_add(gateway->account->cells, gateway->account->books->connections_total, 1);
+    return conn;
+}
+
+static void remember_address(struct conn *conn)
+{
+    struct address peer;
+    if (stream_peer(&conn->stream, &peer) == STATUS_OK)
+        address_format_host(&peer, conn->address);
+    conn->client.address = slice_str(conn->address);
+}
+
+/* Over the limit: told so, then closed. The text is whole here because there is no exchange to
+ * write one. */
+static void refuse(struct conn *conn)
+{
+    static const char body[] = "{\"type\":\"urn:postern:problem:too-many-connections\","
+                               "\"title\":\"Too many connections\",\"status\":503,"
+                               "\"detail\":\"limits.connections is reached; try again\"}";
+    char head[256];
+    int size =
+        snprintf(head, sizeof head,
+                 "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+                 "Retry-After: 5\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n",
+                 sizeof body - 1);
+    struct slice parts[] = {slice_of(head, (size_t)size), slice_of(body, sizeof body - 1)};
+    metric_add(conn->gateway->account->cells, conn->gateway->account->books->connections_refused,
+               1);
+    if (stream_send(&conn->stream, parts, 2) == SEND_LOST)
+        conn_close(conn);
+    else
+        conn_linger(conn);
+}
+
+void conn_accept(struct gateway *gateway, struct listener *listener)
+{
+    struct conn *conn = conn_new(gateway);
+    if (!conn)
+        return; /* out of memory: the kernel keeps it waiting */
+    if (stream_accept(listener, &conn->stream) != STATUS_OK) {
+        conn_close(conn);
+        return;
+    }
+    remember_address(conn);
+    stream_read_start(&conn->stream);
+    if (atomic_load(&gateway->shared->connections) > gateway->config->connections) {
+        refuse(conn);
+        return;
+    }
+    conn->state = CONN_IDLE;
+    set_deadline(conn,
+                 gateway->config->timeouts.header_ms); /* a fresh connection has to begin soon */
+}
+
+/* ---- draining ---- */
+
+void conn_drain_all(struct gateway *gateway)
+{
+    struct list *link = gateway->conns.next;
+    while (link != &gateway->conns) {
+        struct conn *conn = container_of(link, struct conn, link);
+        link = link->next;
+        if (conn->state == CONN_IDLE)
+            conn_linger(conn);
+    }
+}
+
+void conn_cut_all(struct gateway *gateway)
+{
+    struct list *link = gateway->conns.next;
+    while (link != &gateway->conns) {
+        struct conn *conn = container_of(link, struct conn, link);
+        link = link->next;
+        conn_abort(conn);
+    }
+}

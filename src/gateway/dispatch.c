@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The steps that do the work: forward to the upstream, record in the journal, settle or release the
+ * claim. The order is the contract: journal before settle, both before the answer (exchange.h).
+ */
+#include "exchange.h"
+#include "heads.h"
+#include "record.h"
+#include "respond.h"
+#include <postern/base/fault.h>
+
+#define RENEWALS_PER_LEASE 3u /* a live exchange renews at a third of its lease: two may fail */
+#define SQLITE_RECORD_WAIT_MS                                                                      \
+    10000u                       /* a disk that takes longer for one commit counts as failed       \
+                                  */
+#define PG_RECORD_MARGIN_MS 500u /* beyond the link's own time-out, so that its answer is seen */
+
+/* ---- forward ---- */
+
+static void on_renewed(struct dedup_op *op)
+{
+    struct exchange *ex = container_of(op, struct exchange, renew);
+    ex->renewing = false;
+    if (op->hold == HOLD_LOST && !ex->lease_lost) {
+        ex->lease_lost = true;
+        account_tally(ex->gateway->account, TALLY_LEASE_LOST);
+    }
+    exchange_resume(ex,
+                    EX_KEY); /* beside the steps: no step waits for it, so it is nobody's finish */
+}
+
+static void arm_renewal(struct exchange *ex)
+{
+    uint64_t at_ms = loop_now_ms(ex->gateway->loop) + ex->route->lease_ms / RENEWALS_PER_LEASE;
+    deadline_set(&ex->gateway->loop->deadlines, &ex->renew_at, at_ms);
+}
+
+static void on_renewal_due(struct deadline *deadline)
+{
+    struct exchange *ex = container_of(deadline, struct exchange, renew_at);
+    arm_renewal(ex);
+    if (ex->renewing)
+        return;
+    ex->renew = (struct dedup_op){
+        .route = ex->route->name,
+        .key = ex->key,
+        .token = ex->event_id,
+        .lease_ms = ex->route->lease_ms,
+        .answered = on_renewed,
+    };
+    if (dedup_renew(ex->gateway->dedup, &ex->renew) == OP_PENDING) {
+        ex->renewing = true;
+        ex->owed++;
+    }
+}
+
+static void on_turn_end(struct loop_hook *hook)
+{
+    exchange_continue(container_of(hook, struct exchange, settled_in), EX_FORWARD);
+}
+
+/* The pieces of a small answer come in the same turn as its head: the exchange goes on when they
+ * were all seen. */
+static void on_call_head(struct upstream_call *call)
+{
+    struct exchange *ex = container_of(call, struct exchange, call);
+    ex->status = call->reader.head.status;
+    ex->settled_in.run = on_turn_end;
+    loop_defer(ex->gateway->loop, &ex->settled_in);
+}
+
+static void on_call_body(struct upstream_call *call, struct slice piece)
+{
+    respond_piece(container_of(call, struct exchange, call), piece);
+}
+
+static void on_call_ended(struct upstream_call *call)
+{
+    struct exchange *ex = container_of(call, struct exchange, call);
+    ex->calling = false;
+    ex->answer_complete = call->end == CALL_COMPLETE;
+    ex->answer_broken = ex->status != 0 && call->end != CALL_COMPLETE;
+    exchange_resume(ex, EX_FORWARD);
+}
+
+static const struct upstream_call_handlers call_handlers = {
+    .head = on_call_head,
+    .body = on_call_body,
+    .ended = on_call_ended,
+};
+
+enum ex_state begin_forward(struct exchange *ex)
+{
+    exchange_lap_us(ex);
+    if (write_upstream_head(ex) != STATUS_OK)
+        return exchange_end(ex, OUTCOME_REJECTED_BUSY);
+    ex->call = (struct upstream_call){
+        .on = &call_handlers,
+        .head = buf_slice(&ex->text),
+        .body = buf_slice(&ex->body),
+        .is_head_request = slice_eq(ex->request.method, SLICE("HEAD")),
+        .arena = &ex->arena,
+    };
+    ex->renew_at.expired = on_renewal_due;
+    if (ex->claimed == CLAIM_HELD)
+        arm_renewal(ex);
+    if (upstream_submit(ex->gateway->upstreams[ex->route->upstream], &ex->call) == OP_READY)
+        return finish_forward(ex);
+    ex->calling = true;
+    ex->owed++;
+    return EX_WAIT;
+}
+
+static enum outcome failed_outcome(enum call_end end)
+{
+    switch (end) {
+    case CALL_BUSY:
+    case CALL_NO_MEMORY:
+        return OUTCOME_REJECTED_BUSY;
+    case CALL_CONNECT_FAILED:
+        return OUTCOME_FAILED_CONNECT;
+    case CALL_TIMED_OUT:
+        return OUTCOME_FAILED_TIMEOUT;
+    case CALL_BAD_RESPONSE:
+        return OUTCOME_FAILED_BAD_RESPONSE;
+    case CALL_COMPLETE: /* without a head: the upstream module does not do that */
+    case CALL_BROKEN:
+        break;
+    }
+    return OUTCOME_FAILED_BROKEN;
+}
+
+static enum ex_state upstream_answered(struct exchange *ex)
+{
+    if (ex->marked != OUTCOME_NONE) {
+        ex->outcome = ex->marked;
+        return EX_RESPOND;
+    }
+    if (!route_is_success(ex->route, ex->status))
+        return exchange_end(ex, OUTCOME_FAILED_STATUS);
+    FAULT_POINT("after_upstream_answer");
+    ex->outcome = ex->bypass != OUTCOME_NONE ? ex->bypass : OUTCOME_ACCEPTED;
+    return EX_RECORD;
+}
+
+enum ex_state finish_forward(struct exchange *ex)
+{
+    loop_undefer(&ex->settled_in);
+    ex->forwarded_us = exchange_lap_us(ex);
+    account_timer(ex->gateway->account, exchange_route_index(ex), TIMER_UPSTREAM, ex->forwarded_us);
+    if (ex->status == 0)
+        return exchange_end(ex, failed_outcome(ex->call.end));
+    return upstream_answered(ex);
+}
+
+/* The call ended after its head had let the exchange go on: the rest of the answer is there, or
+ * won't come. */
+void late_forward(struct exchange *ex)
+{
+    exchange_continue(ex, EX_RESPOND);
+}
+
+/* ---- record ---- */
+
+static void on_recorded(struct journal_op *op)
+{
+    exchange_resume(container_of(op, struct exchange, record), EX_RECORD);
+}
+
+/* How far a record has to be before the exchange goes on. With the memory store the journal is
+ * where a restart finds the keys again, so that even an async route waits until the record survives
+ * a kill (SQLite commits without syncing: no disk wait). */
+static enum journal_level record_level(const struct exchange *ex)
+{
+    const struct config *config = ex->gateway->config;
+    if (ex->route->ack == ACK_DURABLE)
+        return JOURNAL_DURABLE;
+    if (config->dedup == DEDUP_MEMORY && config->journal == JOURNAL_SQLITE)
+        return JOURNAL_WRITTEN;
+    return JOURNAL_BUFFERED;
+}
+
+enum ex_state begin_record(struct exchange *ex)
+{
+    struct journal_record record;
+    if (record_make(ex, &record) != STATUS_OK) {
+        ex->record.status = STATUS_NO_MEMORY;
+        return finish_record(ex);
+    }
+    ex->record = (struct journal_op){
+        .record = &record,
+        .level = record_level(ex),
+        .answered = on_recorded,
+    };
+    enum op_status submitted = journal_append(ex->gateway->journal, &ex->record);
+    ex->record.record = NULL; /* it was borrowed for the call */
+    if (submitted == OP_READY)
+        return finish_record(ex);
+    ex->owed++;
+    return EX_WAIT;
+}
+
+uint64_t deadline_record(const struct exchange *ex)
+{
+    const struct config *config = ex->gateway->config;
+    uint64_t wait_ms = config->journal == JOURNAL_POSTGRES
+                           ? config->postgres.timeout_ms + PG_RECORD_MARGIN_MS
+                           : SQLITE_RECORD_WAIT_MS;
+    return loop_now_ms(ex->gateway->loop) + wait_ms;
+}
+
+/* The upstream has the event, so the claim is settled in any case: a release would deliver it
+ * twice. */
+static enum ex_state after_record(struct exchange *ex)
+{
+    return ex->claimed == CLAIM_NONE ? EX_RESPOND : EX_SETTLE;
+}
+
+/* A durable route promises the record before the answer and can't keep it: 503. The record may
+ * still be written (it stays in the journal's buffer), and the sender's retry is a duplicate of an
+ * event that was delivered. docs/guarantees.md tells this. */
+static enum ex_state record_failed(struct exchange *ex)
+{
+    if (ex->route->ack == ACK_DURABLE)
+        ex->outcome = OUTCOME_FAILED_JOURNAL;
+    return after_record(ex);
+}
+
+enum ex_state finish_record(struct exchange *ex)
+{
+    account_timer(ex->gateway->account, exchange_route_index(ex), TIMER_JOURNAL,
+                  exchange_lap_us(ex));
+    if (ex->record.status != STATUS_OK) {
+        account_tally(ex->gateway->account, TALLY_RECORD_DROPPED);
+        return record_failed(ex);
+    }
+    FAULT_POINT("after_journal_commit");
+    return after_record(ex);
+}
+
+enum ex_state timeout_record(struct exchange *ex)
+{
+    return record_failed(ex);
+}
+
+/* ---- settle ---- */
+
+static void on_settled(struct dedup_op *op)
+{
+    exchange_resume(container_of(op, struct exchange, hold), EX_SETTLE);
+}
+
+static struct dedup_op hold_op(const struct exchange *ex, void (*answered)(struct dedup_op *op))
+{
+    return (struct dedup_op){
+        .route = ex->route->name,
+        .key = ex->key,
+        .token = ex->event_id,
+        .window_ms = ex->route->window_ms,
+        .done = {.event_id = ex->event_id,
+                 .status = ex->status,
+                 .accepted_at_ms = ex->gateway->loop->clock.wall_ms},
+        .answered = answered,
+    };
+}
+
+enum ex_state begin_settle(struct exchange *ex)
+{
+    exchange_lap_us(ex);
+    deadline_clear(&ex->gateway->loop->deadlines, &ex->renew_at);
+    ex->hold = hold_op(ex, on_settled);
+    if (dedup_settle(ex->gateway->dedup, &ex->hold) == OP_READY)
+        return finish_settle(ex);
+    ex->owed++;
+    return EX_WAIT;
+}
+
+static void tally_hold(struct exchange *ex, enum tally when_unknown)
+{
+    struct account *account = ex->gateway->account;
+    switch (ex->hold.hold) {
+    case HOLD_KEPT:
+        break;
+    case HOLD_LAPSED:
+        if (ex->claimed == CLAIM_HELD)
+            account_tally(account, TALLY_LEASE_LAPSED);
+        break;
+    case HOLD_LOST:
+        if (ex->claimed == CLAIM_HELD && !ex->lease_lost)
+            account_tally(account, TALLY_LEASE_LOST);
+        break;
+    case HOLD_UNKNOWN:
+        account_tally(account, when_unknown);
+        break;
+    }
+}
+
+enum ex_state finish_settle(struct exchange *ex)
+{
+    FAULT_POINT("after_settle");
+    account_timer(ex->gateway->account, exchange_route_index(ex), TIMER_SETTLE,
+                  exchange_lap_us(ex));
+    tally_hold(ex, TALLY_SETTLE_UNKNOWN);
+    waiters_wake(ex->gateway->shared->waiters, &ex->key, WAKE_ALL);
+    return EX_RESPOND;
+}
+
+enum ex_state timeout_settle(struct exchange *ex)
+{
+    account_tally(ex->gateway->account, TALLY_SETTLE_UNKNOWN);
+    return EX_RESPOND;
+}
+
+/* ---- release ---- */
+
+static void on_released(struct dedup_op *op)
+{
+    exchange_resume(container_of(op, struct exchange, hold), EX_RELEASE);
+}
+
+enum ex_state begin_release(struct exchange *ex)
+{
+    deadline_clear(&ex->gateway->loop->deadlines, &ex->renew_at);
+    ex->hold = hold_op(ex, on_released);
+    if (dedup_release(ex->gateway->dedup, &ex->hold) == OP_READY)
+        return finish_release(ex);
+    ex->owed++;
+    return EX_WAIT;
+}
+
+enum ex_state finish_release(struct exchange *ex)
+{
+    tally_hold(ex, TALLY_RELEASE_UNKNOWN);
+    waiters_wake(ex->gateway->shared->waiters, &ex->key, WAKE_ONE);
+    return EX_RESPOND;
+}
+
+enum ex_state timeout_release(struct exchange *ex)
+{
+    account_tally(ex->gateway->account, TALLY_RELEASE_UNKNOWN);
+    return EX_RESPOND;
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One HTTP request and its response in flight. The table of steps is in exchange.c; intake.c has
+ * the steps up to the claim, dispatch.c those that do the work, respond.c the answer.
+ *
+ *   client
+ *     |
+ *   conn_on_bytes -> http1_next -> exchange_begin -> exchange_body* -> exchange_body_end
+ *                                                                            |
+ *                                   receive~> -> key -> claim~> <---- park~> (a copy in flight:
+ * wait for the first one) |            |      |  |            ^ refused        |   no key   | |  '-
+ * in flight-'
+ *              .---------------------'  .---------'      |  '- duplicate, 409, 503 -----------.
+ *              |                        v                v first                               |
+ *              |                     forward~> <======> upstream                               |
+ *              |                        |      \                                               |
+ *              |                success |       \ anything else                                |
+ *              |                        v        v                                             |
+ *              |                     record~>  release~> (the key is free again: the retry     |
+ *              |                        |        |        is served at once)                   |
+ *              |                        v        |                                             |
+ *              |                     settle~>    |                                             |
+ *              |                        v        v                                             v
+ *              '----------------------------> respond~> ---------------------------------> done
+ *
+ *   ~> may wait; one callback resumes it.
+ *
+ * Order that must not be swapped: journal before settle (truth before index: a crash between them
+ * can repeat an event, as C7 says, never lose one), both before the answer that promises them.
+ * After a claim exists every way out passes settle or release, or the lease ends. An op is owed
+ * exactly one answer; an exchange whose step was left early gets it by the step's `late`, and is
+ * freed when it is done and owed nothing.
+ */
+#ifndef POSTERN_SRC_GATEWAY_EXCHANGE_H
+#define POSTERN_SRC_GATEWAY_EXCHANGE_H
+
+#include "client.h"
+#include <postern/base/arena.h>
+#include <postern/base/buf.h>
+#include <postern/gateway/gateway.h>
+
+#define EXCHANGE_CHUNK_BYTES                                                                       \
+    8192u /* first chunk of the arena: a usual request's head and response head fit */
+#define EXCHANGE_ARENA_BYTES                                                                       \
+    (256u * 1024) /* ceiling: two heads at their limits with their field tables, and key parts */
+#define EXCHANGE_TEXT_BYTES                                                                        \
+    (128u * 1024)                  /* ceiling of one written head: the received one plus ours */
+#define EXCHANGE_KEEP_BYTES 16384u /* buffers of a spare exchange above this are freed */
+
+enum ex_state {
+    EX_RECEIVE,
+    EX_KEY,
+    EX_CLAIM,
+    EX_PARK,
+    EX_FORWARD,
+    EX_RECORD,
+    EX_SETTLE,
+    EX_RELEASE,
+    EX_RESPOND,
+    EX_DONE,
+    EX_STATES,
+    EX_WAIT = EX_STATES /* not a state: a callback will resume this step */
+};
+
+/* What a vanished client means while a step waits. */
+enum gone_rule {
+    GONE_ABORT, /* nothing was claimed: the exchange ends (a claim that comes late is given back) */
+    GONE_DETACH, /* the work goes on, its answer goes nowhere */
+};
+
+struct exchange;
+
+struct ex_step {
+    const char *name;
+    enum ex_state (*begin)(struct exchange *ex);  /* on entering: decide, or submit and wait */
+    enum ex_state (*finish)(struct exchange *ex); /* the answer came while we waited */
+    void (*late)(
+        struct exchange *ex); /* the answer came after we had left: undo it, or say why not */
+    enum ex_state (*timeout)(struct exchange *ex);   /* the deadline came first */
+    uint64_t (*deadline)(const struct exchange *ex); /* monotonic ms; 0: none of its own, and the
+                                                        comment in the table says whose */
+    enum gone_rule gone;
+};
+
+/* Tri-state of the claim, decides between settle and release. */
+enum ex_claim {
+    CLAIM_NONE,   /* no key, or an observed duplicate: nothing to settle */
+    CLAIM_HELD,   /* ours */
+    CLAIM_UNSURE, /* the store did not answer and the event passes all the same: settle will try */
+};
+
+struct exchange {
+    struct list link; /* in the gateway's spare or finished list */
+    struct gateway *gateway;
+    struct client *client;       /* NULL once it is gone or answered */
+    struct slice client_address; /* in the arena: outlives the client */
+    enum ex_state state;
+    uint8_t owed;             /* callbacks still to come: freed only at zero */
+    bool listed;              /* on the finished list */
+    struct deadline deadline; /* of the present step */
+
+    /* the request */
+    struct arena arena;
+    struct http_head request;
+    struct buf body;
+    size_t body_counted;            /* of the gateway's body_bytes */
+    bool discard_body;              /* refused already: the rest of the body is not kept */
+    bool begun;                     /* counted as received */
+    const struct route_opts *route; /* NULL: no match */
+    struct uuid event_id;
+    uint64_t received_wall_ms, started_us, step_us, forwarded_us;
+
+    /* key and claim */
+    bool has_key;
+    struct event_key key;
+    enum ex_claim claimed;
+    enum outcome marked;                /* observe: what it would have been, or OUTCOME_NONE */
+    enum outcome bypass;                /* why it passes without a claim, or OUTCOME_NONE */
+    struct dedup_op claim, renew, hold; /* hold: settle or release */
+    bool renewing, lease_lost;
+    struct deadline renew_at;
+    struct waiter waiter;
+    uint64_t park_until_ms;
+    uint32_t park_polls;
+
+    /* the work */
+    struct upstream_call call;
+    bool calling;                /* the call is owed its end */
+    struct loop_hook settled_in; /* goes on at the end of the turn in which the head came */
+    uint16_t status;             /* of the upstream's answer; 0 without one */
+    struct buf text;             /* the head being sent: upstream's, then the client's */
+    struct buf held;             /* body pieces of the answer, until they may go out */
+    bool answer_complete, answer_broken;
+    struct journal_op record;
+    bool recorded;
+
+    /* the end */
+    enum outcome outcome;
+    bool answering, waiting_drain; /* respond has begun; the client's socket is behind */
+    bool chunked;                  /* we frame the answer's body */
+    uint64_t sent_bytes;
+};
+
+/* The step table, for the driver and for the test that walks it. */
+extern const struct ex_step ex_steps[EX_STATES];
+
+/* A fresh exchange for `client`, with an arena for its head; NULL when out of memory. */
+struct exchange *exchange_new(struct gateway *gateway, struct client *client);
+
+/* The request's head is complete (its slices lie in ex->arena): finds the route and begins to
+ * receive the body. Returns true when the client should be sent 100 Continue now. The answer may
+ * begin inside the call. */
+bool exchange_begin(struct exchange *ex, const struct http_head *head);
+
+/* A piece of the body. The answer (413) may begin inside. */
+void exchange_body(struct exchange *ex, struct slice piece);
+
+/* The body is complete. The whole exchange may happen inside, up to client->ops->answered. */
+void exchange_body_end(struct exchange *ex);
+
+/* The request can't be served as it is: answers with `outcome` and ends. Allowed until
+ * exchange_body_end. */
+void exchange_refuse(struct exchange *ex, enum outcome outcome);
+
+/* The client vanished: from here on ex->client is not touched. */
+void exchange_client_gone(struct exchange *ex);
+
+/* The client's socket took everything. */
+void exchange_client_drained(struct exchange *ex);
+
+/* For the steps: ends with `outcome`; returns the state to go to (release first when a claim is
+ * held and the outcome is a failure). */
+enum ex_state exchange_end(struct exchange *ex, enum outcome outcome);
+
+/* For callbacks: an owed answer came that belongs to step `from`. */
+void exchange_resume(struct exchange *ex, enum ex_state from);
+
+/* For callbacks that are no owed answer (a wake-up, the end of the turn): goes on if the exchange
+ * is still in `from`. */
+void exchange_continue(struct exchange *ex, enum ex_state from);
+
+/* Microseconds since the last call of this on the exchange; for step timers. */
+uint64_t exchange_lap_us(struct exchange *ex);
+
+/* The index of the route, or SIZE_MAX. */
+size_t exchange_route_index(const struct exchange *ex);
+
+/* Frees the exchanges that are done and owed nothing; the gateway's reap hook. */
+void exchange_reap(struct gateway *gateway);
+
+/* Frees the spare exchanges. */
+void exchange_free_spare(struct gateway *gateway);
+
+/* Steps, by file. */
+enum ex_state begin_receive(struct exchange *ex), finish_receive(struct exchange *ex);
+enum ex_state timeout_receive(struct exchange *ex);
+uint64_t deadline_receive(const struct exchange *ex);
+enum ex_state begin_key(struct exchange *ex);
+enum ex_state begin_claim(struct exchange *ex), finish_claim(struct exchange *ex);
+enum ex_state timeout_claim(struct exchange *ex);
+void late_claim(struct exchange *ex);
+uint64_t deadline_store(const struct exchange *ex);
+enum ex_state begin_park(struct exchange *ex), finish_park(struct exchange *ex);
+uint64_t deadline_park(const struct exchange *ex);
+enum ex_state begin_forward(struct exchange *ex), finish_forward(struct exchange *ex);
+void late_forward(struct exchange *ex);
+enum ex_state begin_record(struct exchange *ex), finish_record(struct exchange *ex);
+enum ex_state timeout_record(struct exchange *ex);
+uint64_t deadline_record(const struct exchange *ex);
+enum ex_state begin_settle(struct exchange *ex), finish_settle(struct exchange *ex);
+enum ex_state timeout_settle(struct exchange *ex);
+enum ex_state begin_release(struct exchange *ex), finish_release(struct exchange *ex);
+enum ex_state timeout_release(struct exchange *ex);
+enum ex_state begin_respond(struct exchange *ex), finish_respond(struct exchange *ex);
+enum ex_state timeout_respond(struct exchange *ex);
+uint64_t deadline_respond(const struct exchange *ex);
+
+#endif
