@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the two halves of a front share: front.c gathers, sends and counts; front_answer.c answers,
+ * loads, drains and closes.
+ */
+#ifndef POSTERN_STORE_FRONT_IMPL_H
+#define POSTERN_STORE_FRONT_IMPL_H
+
+#include "front.h"
+
+/* Monotonic milliseconds of this turn. */
+static inline uint64_t front_now_ms(const struct front *front)
+{
+    return loop_now_ms(front->opts.loop);
+}
+
+/* Gives bytes of the buffer's bound back. */
+static inline void front_give_budget(struct front *front, size_t bytes)
+{
+    atomic_fetch_sub_explicit(&front->opts.budget->used_bytes, bytes, memory_order_relaxed);
+}
+
+/* Prepares the hook and the deadline of front_answer.c. */
+void front_init_answers(struct front *front);
+
+/* Answers the op that waits for `row`, if one does. */
+void front_answer_row(struct front *front, struct batch *batch, struct batch_row *row,
+                      enum status status);
+
+/* Brings the counts whose event wasn't there yet back among those to be written next. */
+void front_retry_lates(struct front *front);
+
+#endif

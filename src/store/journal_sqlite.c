@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The SQLite journal on a worker: a front whose batches go to the one SQLite thread and come back
+ * committed or failed. No SQLite call is made here. A batch that failed is tried again with
+ * back-off while its rows fit the buffer; who waited for it is told at once.
+ */
+#include "backoff.h"
+#include "sqlite_store.h"
+
+#include <stdlib.h>
+
+#define FLUSH_INTERVAL_MS 50u /* rows nobody waits for gather that long */
+#define WAIT_MS 5000u         /* a disk that takes longer for a commit counts as away */
+
+struct sqlite_front {
+    struct front front;
+    struct sqlite_seat seat;
+    struct sqlite_request commit, load;
+    bool loading; /* `load` is the thread's */
+    struct deadline retry;
+    struct backoff backoff;
+};
+
+static struct sqlite_front *from_front(struct front *front)
+{
+    return container_of(front, struct sqlite_front, front);
+}
+
+static struct sqlite_front *from_journal(struct journal *journal)
+{
+    return from_front(container_of(journal, struct front, journal));
+}
+
+static void send_batch(struct front *front)
+{
+    struct sqlite_front *self = from_front(front);
+    if (deadline_is_set(&self->retry))
+        return;
+    struct batch *batch = front_next(front);
+    if (!batch)
+        return;
+    self->commit.batch = batch;
+    sqlite_store_submit(self->seat.store, &self->commit);
+}
+
+static void on_retry(struct deadline *deadline)
+{
+    front_pump(&container_of(deadline, struct sqlite_front, retry)->front);
+}
+
+static void finish_commit(struct sqlite_front *self)
+{
+    struct front *front = &self->front;
+    struct batch *batch = self->commit.batch;
+    if (self->commit.status == STATUS_OK) {
+        backoff_reset(&self->backoff);
+        front_rows_done(front, batch->count);
+        front_fold_done(front);
+        front_finish(front);
+        return;
+    }
+    front_give_up_waiting(front, batch);
+    front_down(front);
+    front_failed(front);
+    if (!front->closing)
+        deadline_set(&front->opts.loop->deadlines, &self->retry,
+                     loop_now_ms(front->opts.loop) + backoff_next_ms(&self->backoff));
+}
+
+static void submit_load(struct sqlite_front *self)
+{
+    self->load.after_ms = self->front.load_after_ms;
+    self->load.after = self->front.load_after;
+    self->loading = true;
+    sqlite_store_submit(self->seat.store, &self->load);
+}
+
+static void end_load(struct sqlite_front *self, enum status status)
+{
+    free(self->load.keys);
+    self->load.keys = NULL;
+    front_load_end(&self->front, status);
+}
+
+static void finish_load(struct sqlite_front *self)
+{
+    struct front *front = &self->front;
+    self->loading = false;
+    if (front->closing) {
+        end_load(self, STATUS_UNAVAILABLE);
+        loop_defer(front->opts.loop, &front->tell);
+        return;
+    }
+    if (self->load.status != STATUS_OK) {
+        end_load(self, self->load.status);
+        return;
+    }
+    for (size_t i = 0; i < self->load.count; i++)
+        front_load_key(front, &self->load.keys[i]);
+    if (self->load.count == FRONT_LOAD_CHUNK)
+        submit_load(self);
+    else
+        end_load(self, STATUS_OK);
+}
+
+static void on_woken(struct loop_waker *waker)
+{
+    struct sqlite_front *self = container_of(waker, struct sqlite_front, seat.waker);
+    struct list done;
+    list_init(&done);
+    sqlite_seat_take(&self->seat, &done);
+    for (struct list *link; (link = list_pop_front(&done));) {
+        if (link == &self->commit.link)
+            finish_commit(self);
+        else
+            finish_load(self);
+    }
+}
+
+static void load_keys(struct journal *journal, struct journal_load *load)
+{
+    struct sqlite_front *self = from_journal(journal);
+    front_load_begin(&self->front, load);
+    self->load.keys = malloc(FRONT_LOAD_CHUNK * sizeof(*self->load.keys));
+    if (self->load.keys)
+        submit_load(self);
+    else
+        end_load(self, STATUS_UNAVAILABLE);
+}
+
+/* Runs again when the thread gives a load back. */
+static void finish(struct front *front)
+{
+    struct sqlite_front *self = from_front(front);
+    if (self->loading)
+        return;
+    void (*closed)(void *arg) = front->closed;
+    void *arg = front->closed_arg;
+    loop_waker_close(&self->seat.waker);
+    free(self);
+    closed(arg);
+}
+
+static void close_journal(struct journal *journal, void (*closed)(void *arg), void *arg)
+{
+    struct sqlite_front *self = from_journal(journal);
+    deadline_clear(&self->front.opts.loop->deadlines, &self->retry);
+    front_close(&self->front, closed, arg);
+}
+
+static const struct journal_backend backend = {
+    .name = "sqlite",
+    .append = front_append,
+    .count_duplicate = front_count_duplicate,
+    .load_keys = load_keys,
+    .drain = front_drain,
+    .close = close_journal,
+};
+
+enum status journal_sqlite_open(struct loop *loop, struct sqlite_store *store,
+                                struct journal **ret_journal)
+{
+    struct sqlite_front *self = calloc(1, sizeof(*self));
+    if (!self)
+        return STATUS_NO_MEMORY;
+    self->seat.store = store;
+    self->seat.waker.woken = on_woken;
+    enum status status = loop_waker_open(loop, &self->seat.waker);
+    if (status != STATUS_OK) {
+        free(self);
+        return status;
+    }
+    list_init(&self->seat.done);
+    list_init(&self->commit.link);
+    list_init(&self->load.link);
+    self->commit.seat = self->load.seat = &self->seat;
+    self->retry.expired = on_retry;
+    struct front_opts opts = {.loop = loop,
+                              .budget = sqlite_store_budget(store),
+                              .wait_ms = WAIT_MS,
+                              .flush_interval_ms = FLUSH_INTERVAL_MS,
+                              .send = send_batch,
+                              .finish = finish};
+    front_init(&self->front, &opts);
+    self->front.journal.backend = &backend;
+    front_up(&self->front);
+    *ret_journal = &self->front.journal;
+    return STATUS_OK;
+}

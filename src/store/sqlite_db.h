@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The SQLite file of the journal: its connection, schema and statements. Blocking; one thread uses
+ * it (sqlite_store.c). The connection is the only one there is, in this process and in any other:
+ * SQLite before 3.51.3 can lose a WAL when two connections checkpoint and commit at once.
+ */
+#ifndef POSTERN_STORE_SQLITE_DB_H
+#define POSTERN_STORE_SQLITE_DB_H
+
+#include "batch.h"
+
+#define SQLITE_DB_ERROR 256 /* bytes of an error text, with its NUL */
+
+/* Checkpoint when the write-ahead log has this many pages (of 4 KiB): large enough that a page is
+ * written back once for many commits, small enough that recovery takes well under a second. */
+#define SQLITE_DB_WAL_PAGES 4000
+
+#define SQLITE_DB_PRUNE_ROWS 500u /* rows looked at in one step of the retention */
+
+enum sqlite_statement {
+    SQL_BEGIN,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_INSERT,
+    SQL_COUNT,
+    SQL_LOAD,
+    SQL_PRUNE_FIND,
+    SQL_PRUNE_EVENT,
+    SQL_PRUNE_DELIVERY,
+    SQL_STATEMENTS,
+};
+
+struct sqlite_db {
+    struct sqlite3 *handle;
+    struct sqlite3_stmt *statements[SQL_STATEMENTS];
+    int wal_pages; /* in the write-ahead log */
+    bool full;     /* synchronous is FULL now, otherwise NORMAL */
+    bool wrote;    /* the last commit appended to the log */
+    bool unsynced; /* commits are in the page cache only */
+};
+
+/* Opens or makes the file, takes its lock for good and migrates the schema. On failure nothing
+ * stays open and `ret_error` says why. */
+NODISCARD enum status sqlite_db_open(struct sqlite_db *db, struct slice path,
+                                     char ret_error[static SQLITE_DB_ERROR]);
+
+/* Checkpoints and closes. */
+void sqlite_db_close(struct sqlite_db *db);
+
+/* Begins a transaction; with `durable` its commit will be synced to the disk. */
+NODISCARD enum status sqlite_db_begin(struct sqlite_db *db, bool durable);
+
+/* Commits it. */
+NODISCARD enum status sqlite_db_commit(struct sqlite_db *db);
+
+/* Rolls it back, if SQLite has not done so already. */
+void sqlite_db_rollback(struct sqlite_db *db);
+
+/* Inserts a row; one that is there already is left alone. STATUS_REFUSED: the database refuses this
+ * row, the transaction goes on. STATUS_UNAVAILABLE: the transaction has failed. */
+NODISCARD enum status sqlite_db_insert(struct sqlite_db *db, const struct batch_row *row);
+
+/* Adds a duplicate count to its event's row and says in entry->written if it was there. */
+NODISCARD enum status sqlite_db_count(struct sqlite_db *db, struct fold_entry *entry);
+
+/* Reads up to `room` keys whose (window end, id) is greater than (after_ms, after). */
+NODISCARD enum status sqlite_db_load(struct sqlite_db *db, uint64_t after_ms,
+                                     const struct uuid *after, size_t room,
+                                     struct journal_key *ret_keys, size_t *ret_count);
+
+/* One step of the retention: looks at the next rows behind `cursor` that are older than cutoff_ms
+ * and deletes those whose window is over at now_ms. Moves the cursor; *ret_more says if it has to
+ * be called again. */
+NODISCARD enum status sqlite_db_prune(struct sqlite_db *db, uint64_t cutoff_ms, uint64_t now_ms,
+                                      struct uuid *cursor, bool *ret_more);
+
+/* Copies the log into the database file, which syncs both. */
+NODISCARD enum status sqlite_db_checkpoint(struct sqlite_db *db);
+
+/* What went wrong last, for a log line; valid until the next call. */
+const char *sqlite_db_error(struct sqlite_db *db);
+
+#endif
