@@ -123,13 +123,13 @@ class Gateway(Process):
 
     def book(self, name, route_name="events"):
         """How many exchanges of the route ended in this book."""
-        return int(self.metrics().sum("postern_exchanges_total", route=route_name, book=name))
+        return int(self.metrics().sum("postern_requests_ended_total", route=route_name, book=name))
 
     def wait_quiet(self):
         """Waits until no exchange is under way, and checks that the books balance."""
-        wait_until(lambda: self.metrics().sum("postern_exchanges_in_progress") == 0, "no exchange is in progress")
+        wait_until(lambda: self.metrics().sum("postern_requests_in_progress") == 0, "no exchange is in progress")
         metrics = self.metrics()
         unbalanced = [s for s in metrics.find("postern_books_difference") if s[1] != 0]
         assert not unbalanced, unbalanced
         received = metrics.sum("postern_requests_received_total")
-        assert received == metrics.sum("postern_exchanges_total"), metrics.text
+        assert received == metrics.sum("postern_requests_ended_total"), metrics.text

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A raw HTTP/1.1 client: it sends any bytes, and reads answers strictly."""
 import json
+import select
 import socket
 import struct
 
@@ -84,6 +85,13 @@ class Connection:
             self.socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
             pass
+
+    def drip(self, data):
+        """Byte by byte, until an answer (or the end) comes."""
+        for at in range(len(data)):
+            if select.select([self.socket], [], [], 0)[0]:
+                return
+            self.send(data[at:at + 1])
 
     def more(self):
         try:

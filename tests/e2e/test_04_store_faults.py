@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Redis and PostgreSQL killed, frozen, restarted and emptied: the answers stay honest and come in time."""
+import time
+
+import pytest
+from harness.config import route
+from harness.wait import wait_until
+
+BUDGET_S = 2.0 # an answer that needed the dead store's time-out (250 ms) and the upstream
+
+
+def timed(call):
+    start = time.monotonic()
+    answer = call()
+    assert time.monotonic() - start < BUDGET_S, "the answer came late"
+    return answer
+
+
+def redis_is_up(gateway):
+    return gateway.metrics().sum("postern_dedup_up") == gateway.config["workers"]
+
+
+HARM = {
+    "killed": (lambda redis: redis.kill(), lambda redis: redis.start()),
+    "frozen": (lambda redis: redis.freeze(), lambda redis: redis.resume()),
+}
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("harm", HARM)
+@pytest.mark.parametrize("rule", ["pass", "reject"])
+def test_redis_away_and_back(lab, rule, harm):
+    break_it, mend_it = HARM[harm]
+    redis = lab.own_redis(durable=True).start()
+    gateway = lab.gateway(stores=lab.stores("redis+sqlite", redis), routes=[route(on_store_error=rule)],
+                          dedup={"l1": {"max_keys": 0}})
+    assert gateway.post("/", "before").outcome == "accepted"
+
+    break_it(redis)
+    answers = [timed(lambda key=key: gateway.post("/", f"during {key}")) for key in range(5)]
+    if rule == "pass":
+        assert {(answer.status, answer.outcome) for answer in answers} == {(200, "bypassed")}
+    else:
+        assert {(answer.status, answer.outcome) for answer in answers} == {(503, "unknown")}
+        assert all(answer.header("Retry-After") for answer in answers)
+    assert len(lab.upstream.requests()) == (6 if rule == "pass" else 1)
+    wait_until(lambda: not redis_is_up(gateway), "the loss shows in the metrics", 15)
+
+    mend_it(redis)
+    wait_until(lambda: redis_is_up(gateway), "the link is up again", 15)
+    assert gateway.post("/", "before").outcome == "duplicate", "what was settled before stays settled"
+    assert gateway.post("/", "after").outcome == "accepted"
+    assert gateway.post("/", "after").outcome == "duplicate"
+    if rule == "reject":
+        assert gateway.post("/", "during 0").outcome == "accepted", "a refused event is not known"
+
+
+def test_ghost_claims_do_not_stay(lab):
+    """A frozen Redis runs the SET after its client gave up; the sender's retry must not meet that ghost for a lease."""
+    redis = lab.own_redis().start()
+    gateway = lab.gateway(stores=lab.stores("redis+sqlite", redis), routes=[route(on_store_error="reject", lease="60s")])
+    assert gateway.post("/", "warm").outcome == "accepted"
+    redis.freeze()
+    assert gateway.post("/", "ghost").status == 503
+    redis.resume()
+    wait_until(lambda: redis_is_up(gateway) and gateway.post("/", "ghost").outcome == "accepted", "the retry passes", 15)
+    assert len(lab.upstream.requests()) == 2
+
+
+@pytest.mark.parametrize("how", ["FLUSHALL", "restart without persistence"])
+def test_redis_that_forgot(lab, how):
+    """A documented window (C7, `verify: never`): the key is delivered again, and counted as accepted."""
+    redis = lab.own_redis().start()
+    gateway = lab.gateway(stores=lab.stores("redis+sqlite", redis), dedup={"l1": {"max_keys": 0}})
+    assert gateway.post("/", "one").outcome == "accepted"
+    if how == "FLUSHALL":
+        redis.command("FLUSHALL")
+    else:
+        redis.restart()
+    wait_until(lambda: redis_is_up(gateway), "the link is up", 15)
+    wait_until(lambda: gateway.post("/", "two").outcome == "accepted" or True, "answers")
+    assert gateway.post("/", "one").outcome == "accepted"
+    assert gateway.post("/", "one").outcome == "duplicate"
+
+
+def test_flushed_while_in_flight(lab):
+    redis = lab.own_redis().start()
+    gateway = lab.gateway(stores=lab.stores("redis+sqlite", redis))
+    lab.upstream.script("/f", {"wait_for": "door"})
+    with gateway.connect() as connection:
+        from harness.http import request_bytes
+        connection.send(request_bytes("POST", "/f", [("X-Event-Id", "one")]))
+        lab.upstream.wait_requests(1, "/f")
+        redis.command("FLUSHALL")
+        redis.command("SCRIPT", "FLUSH")
+        lab.upstream.open_gate("door")
+        assert connection.read_response().outcome == "accepted"
+    assert gateway.post("/f", "one").outcome == "duplicate", "settled although the lease had gone"
+
+
+def test_redis_away_at_start(lab):
+    redis = lab.own_redis()
+    gateway = lab.make_gateway(stores=lab.stores("redis+sqlite", redis), routes=[route(on_store_error="reject")])
+    gateway.start(wait_for="/healthz")
+    assert timed(lambda: gateway.post("/", "one")).status == 503
+    redis.start()
+    wait_until(lambda: gateway.post("/", "one").outcome == "accepted", "Redis is found", 15)
+    assert gateway.post("/", "one").outcome == "duplicate"
+
+
+def test_redis_refusing_writes(lab):
+    redis = lab.own_redis().start()
+    gateway = lab.gateway(stores=lab.stores("redis+sqlite", redis), routes=[route(on_store_error="reject")])
+    redis.command("CONFIG", "SET", "maxmemory", "1")
+    assert gateway.post("/", "one").status == 503
+    redis.command("CONFIG", "SET", "maxmemory", "0")
+    assert gateway.post("/", "one").outcome == "accepted"
+
+
+# -- PostgreSQL
+
+
+def rows(postgres, url):
+    try:
+        return int(postgres.query("SELECT count(*) FROM event", url)[0][0])
+    except Exception as error: # pylint: disable=broad-except
+        assert "does not exist" in str(getattr(error, "stderr", error)), error
+        return 0
+
+
+@pytest.mark.smoke
+def test_postgres_away_async(lab):
+    postgres = lab.own_postgres().start()
+    url = postgres.create_database()
+    gateway = lab.gateway(stores=lab.stores("memory+postgres", postgres_url=url))
+    assert gateway.post("/", "before").outcome == "accepted"
+    wait_until(lambda: rows(postgres, url) == 1, "the row is there")
+    postgres.kill()
+    for number in range(20):
+        assert timed(lambda key=f"during {number}": gateway.post("/", key)).outcome == "accepted"
+    postgres.start()
+    wait_until(lambda: rows(postgres, url) == 21, "all rows are there after the outage", 20)
+    assert gateway.metrics().sum("postern_journal_dropped_total") == 0
+
+
+def test_postgres_frozen_async(lab):
+    postgres = lab.own_postgres().start()
+    url = postgres.create_database()
+    gateway = lab.gateway(stores=lab.stores("memory+postgres", postgres_url=url), journal={"postgres": {"timeout": "1s"}})
+    assert gateway.post("/", "before").outcome == "accepted"
+    wait_until(lambda: rows(postgres, url) == 1, "the row is there")
+    postgres.freeze()
+    for number in range(20):
+        assert timed(lambda key=f"during {number}": gateway.post("/", key)).outcome == "accepted"
+    wait_until(lambda: gateway.metrics().sum("postern_journal_up") == 0, "the outage shows", 15)
+    postgres.resume()
+    wait_until(lambda: rows(postgres, url) == 21, "each row is there once", 20)
+
+
+@pytest.mark.smoke
+def test_postgres_away_durable(lab):
+    postgres = lab.own_postgres().start()
+    url = postgres.create_database()
+    gateway = lab.gateway(stores=lab.stores("memory+postgres", postgres_url=url), routes=[route(ack="durable")])
+    assert gateway.post("/", "before").outcome == "accepted"
+    assert rows(postgres, url) == 1, "durable: the row is there before the answer"
+    postgres.kill()
+    wait_until(lambda: gateway.metrics().sum("postern_journal_up") == 0, "the outage shows", 15)
+    refused = timed(lambda: gateway.post("/", "during"))
+    assert refused.status == 503 and refused.header("Retry-After")
+    assert len(lab.upstream.requests()) == 1, "refused before the upstream was asked"
+    postgres.start()
+    wait_until(lambda: gateway.post("/", "during").outcome == "accepted", "accepted after the outage", 20)
+    assert rows(postgres, url) == 2
+
+
+def test_postgres_away_at_start(lab):
+    postgres = lab.own_postgres()
+    gateway = lab.make_gateway(stores=lab.stores("redis+postgres", postgres_url=postgres.url("postgres")),
+                               routes=[route("durable", "/durable", ack="durable"), route()])
+    gateway.start(wait_for="/healthz")
+    assert gateway.post("/", "one").outcome == "accepted"
+    assert gateway.post("/durable", "one").status == 503
+    postgres.start()
+    wait_until(lambda: gateway.post("/durable", "one").outcome == "accepted", "PostgreSQL is found", 20)
+    wait_until(lambda: rows(postgres, postgres.url("postgres")) == 2, "the buffered row is there", 20)
+
+
+def test_postgres_restart_under_load_loses_nothing_durable(lab):
+    postgres = lab.own_postgres().start()
+    url = postgres.create_database()
+    gateway = lab.gateway(stores=lab.stores("redis+postgres", postgres_url=url), routes=[route(ack="durable")])
+    accepted = []
+    with gateway.connect(30) as connection:
+        for number in range(300):
+            if number == 100:
+                postgres.kill()
+            if number == 150:
+                postgres.start()
+            answer = connection.request("POST", "/", [("X-Event-Id", f"event {number}")])
+            assert answer.outcome in ("accepted", "rejected", "failed")
+            if answer.outcome == "accepted":
+                accepted.append(answer.event_id)
+
+        def one_more():
+            answer = connection.request("POST", "/", [("X-Event-Id", f"late {len(accepted)}")])
+            return answer.outcome == "accepted"
+        wait_until(one_more, "accepting again", 20)
+    ids = {row[0] for row in postgres.query("SELECT id FROM event", url)}
+    assert len(accepted) >= 100 and set(accepted) <= ids
+
+
+def test_buffer_bound_is_counted_and_shown(lab):
+    postgres = lab.own_postgres().start()
+    url = postgres.create_database()
+    gateway = lab.gateway(stores=lab.stores("memory+postgres", postgres_url=url), journal={"buffer": "1MiB"})
+    postgres.kill()
+    body = b"x" * 100000
+    with gateway.connect() as connection:
+        outcomes = [connection.request("POST", "/", [("X-Event-Id", str(number))], body).outcome for number in range(40)]
+    assert outcomes == ["accepted"] * 40, "events pass although their records can't be kept"
+    dropped = gateway.metrics().sum("postern_journal_dropped_total")
+    assert 25 <= dropped <= 35
+    assert f"{int(dropped)}" in gateway.ready_text()
+    postgres.start()
+    wait_until(lambda: rows(postgres, url) == 40 - dropped, "the others are written", 20)
+    assert gateway.metrics().sum("postern_journal_dropped_total") == dropped

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Metrics, books, readiness and logs: they add up, and they tell no secrets."""
+import re
+import subprocess
+
+import pytest
+from harness import http
+from harness.config import route
+from harness.wait import wait_until
+
+SECRET = "s3cret-marker-0451"
+
+
+def traffic(lab, gateway):
+    """Some of everything."""
+    lab.upstream.script("/fails", {"status": 500})
+    for number in range(5):
+        gateway.post("/", f"event {number // 2}")
+    gateway.post("/fails", "failing")
+    gateway.post("/", None)
+    gateway.request("GET", "/", host=None)
+    with gateway.connect() as connection:
+        connection.send(b"garbage\r\n\r\n")
+        connection.read_response()
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("kind", ["memory+sqlite", "redis+postgres"])
+def test_metrics_pass_promtool_and_books_balance(lab, kind):
+    gateway = lab.gateway(kind, workers=2, routes=[route("only", "/only"), route()])
+    traffic(lab, gateway)
+    answer = gateway.admin("/metrics")
+    assert answer.header("Content-Type") == "text/plain; version=0.0.4; charset=utf-8"
+    lint = subprocess.run(["promtool", "check", "metrics"], input=answer.body, capture_output=True, check=False)
+    assert lint.returncode == 0, (lint.stdout + lint.stderr).decode()
+    gateway.wait_quiet()
+    books = {book: gateway.book(book) for book in ("accepted", "duplicate", "in_flight", "bypassed", "rejected", "failed", "unknown")}
+    assert books == {"accepted": 3, "duplicate": 2, "in_flight": 0, "bypassed": 1, "rejected": 0, "failed": 1, "unknown": 0}
+    metrics = gateway.metrics()
+    assert metrics.sum("postern_requests_received_total") == 9
+    assert metrics.sum("postern_journal_dropped_total") == 0
+    assert metrics.sum("postern_journal_up") == metrics.sum("postern_dedup_up") == 2
+
+
+def test_series_are_there_from_the_start(lab):
+    """So that a rate over the first event isn't lost: every outcome of every route is there with 0."""
+    gateway = lab.gateway(routes=[route("a", "/a"), route("b", "/b")])
+    metrics = gateway.metrics()
+    for name in ("a", "b"):
+        assert metrics.sum("postern_requests_ended_total", route=name, book="duplicate") == 0
+        assert metrics.sum("postern_requests_received_total", route=name) == 0
+
+
+def test_labels_come_from_the_configuration_only(lab):
+    gateway = lab.gateway(routes=[route("a", "/a")])
+    before = len(gateway.metrics().samples)
+    for number in range(50):
+        gateway.request("POST", f"/x{number}", [("X-Event-Id", str(number))], host=f"h{number}")
+        gateway.post("/a", f"key {number}")
+    assert len(gateway.metrics().samples) == before
+
+
+@pytest.mark.smoke
+def test_health_and_readiness(lab):
+    gateway = lab.gateway("redis+sqlite")
+    assert gateway.admin("/healthz").status == gateway.admin("/readyz").status == 200
+    assert gateway.admin("/nowhere").status == 404
+    assert "redis" in gateway.ready_text() and "sqlite" in gateway.ready_text()
+    assert http.request(gateway.admin_port, "POST", "/metrics", body=b"x", host="127.0.0.1").status == 405
+
+
+def test_the_admin_listener_is_apart(lab):
+    gateway = lab.gateway(routes=[route(path="/only")])
+    for path in ("/metrics", "/healthz", "/readyz"):
+        assert gateway.request("GET", path).status == 404
+
+
+@pytest.mark.parametrize("data", [b"garbage\r\n\r\n", b"GET /metrics HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 100000])
+def test_the_admin_listener_survives_garbage(lab, data):
+    gateway = lab.gateway()
+    with http.Connection(gateway.admin_port, 5) as connection:
+        connection.send(data)
+        try:
+            assert connection.read_response().status >= 400
+        except http.Closed:
+            pass
+    assert gateway.admin("/healthz").status == 200
+
+
+@pytest.mark.smoke
+def test_logs_are_json_and_hold_no_secret(lab, tmp_path):
+    redis = lab.own_redis().start()
+    redis.command("CONFIG", "SET", "requirepass", SECRET)
+    stores = lab.stores("redis+postgres", redis)
+    stores["dedup"]["redis"]["url"] = f"redis://:{SECRET}@127.0.0.1:{redis.port}/0"
+    stores["journal"]["postgres"]["url"] = stores["journal"]["postgres"]["url"].replace("postgres@", f"postgres:{SECRET}@")
+    token = tmp_path / "token"
+    token.write_text(f"{SECRET}\n", encoding="ascii")
+    gateway = lab.gateway(stores=stores, routes=[route("keyed", "/keyed", key={"header": "Authorization"}), route()])
+    lab.upstream.script("/fails", {"status": 500, "body": SECRET, "headers": [["Set-Cookie", SECRET]]})
+    headers = [("Authorization", SECRET), ("Cookie", SECRET), ("X-Signature", SECRET)]
+    for path in ("/ok", "/fails", "/keyed"):
+        for _ in range(2):
+            gateway.request("POST", f"{path}?token={SECRET}", [("X-Event-Id", f"id-{SECRET}"), *headers], SECRET.encode())
+    gateway.request("POST", "/", [("X-Event-Id", "1"), ("Bad\x01Name", SECRET)], SECRET.encode())
+    redis.kill()
+    gateway.request("POST", "/ok", [("X-Event-Id", "2"), *headers], SECRET.encode())
+    gateway.wait_quiet()
+    assert gateway.stop() == 0
+    lines = gateway.logs()
+    assert len(lines) > 5 and gateway.logged(SECRET) == []
+    for line in lines:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+        assert line["level"] in ("debug", "info", "warn", "error") and line["msg"]
+
+
+def test_access_lines(lab):
+    gateway = lab.gateway()
+    answer = gateway.post("/path?query=hidden", "1", b"12345")
+    wait_until(lambda: gateway.logged(answer.event_id), "the access line")
+    line = next(line for line in gateway.logs() if line.get("event_id") == answer.event_id)
+    assert (line["route"], line["outcome"], line["status"], line["method"], line["path"]) == (
+        "events", "accepted", 200, "POST", "/path")
+    assert (line["client"], line["request_bytes"]) == ("127.0.0.1", 5)
+
+
+def test_access_lines_are_sampled_and_failures_are_not(lab):
+    gateway = lab.gateway(log={"access_sample": 10})
+    lab.upstream.script("/fails", {"status": 500})
+    with gateway.connect() as connection:
+        for number in range(100):
+            connection.request("POST", "/", [("X-Event-Id", str(number))])
+        for number in range(5):
+            connection.request("POST", "/fails", [("X-Event-Id", f"f{number}")])
+    gateway.wait_quiet()
+    assert gateway.stop() == 0
+    lines = [line for line in gateway.logs() if "outcome" in line]
+    assert sum(line["outcome"] == "accepted" for line in lines) == 10
+    assert sum(line["status"] == 500 for line in lines) == 5
+
+
+def test_a_blocked_log_blocks_no_request(lab):
+    """Whoever reads our stdout may stop reading."""
+    import os
+    reader, writer = os.pipe()
+    gateway = lab.make_gateway()
+    try:
+        from harness.process import die_with_parent
+        import subprocess as sub
+        from harness.gateway import binary
+        gateway.child = sub.Popen([binary(), "serve", "-c", gateway.path], stdin=sub.DEVNULL, stdout=writer, stderr=writer,
+                                  env=gateway.env, preexec_fn=die_with_parent)
+        wait_until(lambda: gateway.is_up("/readyz"), "ready")
+        with gateway.connect() as connection:
+            for number in range(3000):
+                assert connection.request("POST", f"/{'p' * 300}", [("X-Event-Id", str(number))]).status == 200
+        gateway.wait_quiet()
+        assert gateway.stop(15) == 0
+    finally:
+        os.close(reader)
+        os.close(writer)
