@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The operators' door over HTTP: /livez, /healthz, /readyz and /metrics on a listener of its own,
+ * on the main thread's loop. It reads what workers publish and changes nothing.
+ */
+#ifndef POSTERN_ADMIN_ADMIN_H
+#define POSTERN_ADMIN_ADMIN_H
+
+#include <postern/base/log.h>
+#include <postern/base/metrics.h>
+#include <postern/base/slice.h>
+#include <postern/config/config.h>
+#include <postern/gateway/account.h>
+#include <postern/io/loop.h>
+#include <postern/io/stream.h>
+#include <stdbool.h>
+
+#define ADMIN_MAX_CONNECTIONS                                                                      \
+    64u /* more are closed at once: a scrape and some probes need a handful */
+
+/* Written by main, read at each request; both on the main thread. */
+struct admin_state {
+    bool listening; /* every worker's listeners are open */
+    bool draining;
+    bool keys_loaded;       /* memory store: the window's keys were loaded from the journal */
+    const char *redis_note; /* what a Redis link found wrong last; static storage, or NULL */
+};
+
+/* Everything borrowed until admin_close. */
+struct admin_opts {
+    struct loop *loop;
+    const struct config *config;
+    struct metrics *metrics;
+    const struct books *books;
+    struct metric_cells cells; /* main's row: process gauges are set there */
+    struct log *log;           /* its dropped lines are a gauge */
+    const struct admin_state *state;
+    const char *version;
+};
+
+struct admin;
+
+/* Opens the listener. STATUS_IO with errno when the address can't be bound. */
+NODISCARD enum status admin_open(const struct admin_opts *opts, struct admin **ret_admin);
+
+/* Stops listening and closes every connection; frees itself when the last is closed (let the loop
+ * turn). NULL is fine. */
+void admin_close(struct admin *admin);
+
+#endif

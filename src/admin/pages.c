@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pages: health for probes (open to all who reach the listener), metrics (behind the token,
+ * when there is one).
+ *
+ * Ready means: takes requests. A store that is away does not end readiness, since taking every node
+ * out of the balancer would turn a degraded dedup into an outage; /readyz?verbose says what is
+ * degraded.
+ */
+#include "pages.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define TEXT_PLAIN SLICE("text/plain; charset=utf-8")
+#define TEXT_METRICS SLICE("text/plain; version=0.0.4; charset=utf-8")
+#define TEXT_JSON SLICE("application/json")
+
+static struct page simple(struct buf *body, uint16_t status, const char *text)
+{
+    struct page page = {.status = status, .type = TEXT_PLAIN};
+    if (buf_printf(body, "%s\n", text) != STATUS_OK)
+        page.status = 500;
+    return page;
+}
+
+/* ---- health ---- */
+
+static bool is_ready(const struct admin_state *state)
+{
+    return state->listening && !state->draining;
+}
+
+static const char *ready_word(const struct admin_state *state)
+{
+    if (state->draining)
+        return "draining";
+    return state->listening ? "ready" : "starting";
+}
+
+static uint64_t sum(const struct admin_opts *opts, metric_id id)
+{
+    return metrics_sum(opts->metrics, id);
+}
+
+static enum status write_dedup(const struct admin_opts *opts, struct buf *body)
+{
+    const struct books *b = opts->books;
+    const struct admin_state *state = opts->state;
+    return buf_printf(
+        body,
+        "\"dedup\":{\"store\":\"%s\",\"workers_up\":%llu,\"errors\":%llu,\"keys_loaded\":%s,"
+        "\"note\":\"%s\"},",
+        opts->config->dedup == DEDUP_REDIS ? "redis" : "memory",
+        (unsigned long long)sum(opts, b->dedup_up), (unsigned long long)sum(opts, b->dedup_errors),
+        state->keys_loaded ? "true" : "false", state->redis_note ? state->redis_note : "");
+}
+
+static enum status write_journal(const struct admin_opts *opts, struct buf *body)
+{
+    const struct books *b = opts->books;
+    return buf_printf(body,
+                      "\"journal\":{\"store\":\"%s\",\"workers_up\":%llu,\"pending_rows\":%llu,"
+                      "\"pending_bytes\":%llu,\"dropped\":%llu,\"errors\":%llu}",
+                      opts->config->journal == JOURNAL_POSTGRES ? "postgres" : "sqlite",
+                      (unsigned long long)sum(opts, b->journal_up),
+                      (unsigned long long)sum(opts, b->journal_pending_rows),
+                      (unsigned long long)sum(opts, b->journal_pending_bytes),
+                      (unsigned long long)sum(opts, b->journal_dropped),
+                      (unsigned long long)sum(opts, b->journal_errors));
+}
+
+/* Degraded: something promised is not fully held right now, or an audit record was lost since the
+ * start. */
+static bool is_degraded(const struct admin_opts *opts)
+{
+    const struct books *b = opts->books;
+    return sum(opts, b->dedup_up) < opts->config->workers ||
+           sum(opts, b->journal_up) < opts->config->workers || sum(opts, b->journal_dropped) > 0 ||
+           !opts->state->keys_loaded;
+}
+
+static struct page ready_verbose(const struct admin_opts *opts, struct buf *body)
+{
+    const struct admin_state *state = opts->state;
+    struct page page = {.status = is_ready(state) ? 200 : 503, .type = TEXT_JSON};
+    if (buf_printf(body, "{\"status\":\"%s\",\"degraded\":%s,\"workers\":%u,", ready_word(state),
+                   is_degraded(opts) ? "true" : "false", opts->config->workers) != STATUS_OK ||
+        write_dedup(opts, body) != STATUS_OK || write_journal(opts, body) != STATUS_OK ||
+        buf_append(body, SLICE("}\n")) != STATUS_OK)
+        page.status = 500;
+    return page;
+}
+
+static struct page ready(const struct admin_opts *opts, const struct http_head *head,
+                         struct buf *body)
+{
+    if (slice_starts(head->query, SLICE("verbose")))
+        return ready_verbose(opts, body);
+    return simple(body, is_ready(opts->state) ? 200 : 503, ready_word(opts->state));
+}
+
+/* ---- metrics ---- */
+
+static uint64_t resident_bytes(void)
+{
+    unsigned long total = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (!file)
+        return 0;
+    int read = fscanf(file, "%lu %lu", &total, &resident);
+    (void)fclose(file);
+    return read == 2 ? (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+static uint64_t open_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    uint64_t count = 0;
+    while (dir && readdir(dir))
+        count++;
+    if (dir)
+        (void)closedir(dir);
+    return count > 3 ? count - 3 : 0; /* ".", ".." and the folder's own */
+}
+
+static enum status write_process(const struct admin_opts *opts, struct buf *body)
+{
+    struct rusage usage = {0};
+    (void)getrusage(RUSAGE_SELF, &usage); /* can't fail for the caller itself */
+    double cpu_s = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    return buf_printf(
+        body,
+        "# HELP process_cpu_seconds_total User and system time.\n"
+        "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %.6f\n"
+        "# HELP process_resident_memory_bytes Resident memory.\n"
+        "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes %llu\n"
+        "# HELP process_open_fds Open descriptors.\n"
+        "# TYPE process_open_fds gauge\nprocess_open_fds %llu\n"
+        "# HELP postern_build_info Constant 1, labelled with the version.\n"
+        "# TYPE postern_build_info gauge\npostern_build_info{version=\"%s\"} 1\n"
+        "# HELP postern_ready 1 while requests are taken.\n"
+        "# TYPE postern_ready gauge\npostern_ready %d\n",
+        cpu_s, (unsigned long long)resident_bytes(), (unsigned long long)open_descriptors(),
+        opts->version, is_ready(opts->state));
+}
+
+static struct page metrics_page(const struct admin_opts *opts, struct buf *body)
+{
+    struct page page = {.status = 200, .type = TEXT_METRICS};
+    metric_set(opts->cells, opts->books->log_dropped, log_dropped(opts->log));
+    if (metrics_render(opts->metrics, body) != STATUS_OK ||
+        write_process(opts, body) != STATUS_OK) {
+        buf_clear(body);
+        return simple(body, 500, "the metrics are larger than the answer may be");
+    }
+    return page;
+}
+
+/* ---- the door ---- */
+
+/* Compares without telling by its time how much of it was right. */
+static bool same_secret(struct slice given, struct slice secret)
+{
+    unsigned char difference = given.len != secret.len;
+    for (size_t i = 0; i < secret.len; i++)
+        difference |= (unsigned char)(secret.data[i] ^ (i < given.len ? given.data[i] : 0));
+    return difference == 0;
+}
+
+static bool is_allowed(const struct admin_opts *opts, const struct http_head *head)
+{
+    struct slice secret = opts->config->admin_token;
+    if (secret.len == 0)
+        return true;
+    const struct http_field *field = http_field_by_name(head, SLICE("authorization"), NULL);
+    if (!field || field->value.len < 7 ||
+        !slice_ieq(slice_of(field->value.data, 7), SLICE("bearer ")))
+        return false;
+    return same_secret(slice_trim(slice_skip(field->value, 7)), secret);
+}
+
+struct page page_make(const struct admin_opts *opts, const struct http_head *head, struct buf *body)
+{
+    if (!slice_eq(head->method, SLICE("GET")) && !slice_eq(head->method, SLICE("HEAD")))
+        return simple(body, 405, "only GET is served here");
+    if (slice_eq(head->path, SLICE("/livez")) || slice_eq(head->path, SLICE("/healthz")))
+        return simple(body, 200, "ok");
+    if (slice_eq(head->path, SLICE("/readyz")))
+        return ready(opts, head, body);
+    if (!is_allowed(opts, head)) {
+        struct page page = simple(body, 401, "a bearer token is needed");
+        page.challenge = true;
+        return page;
+    }
+    if (slice_eq(head->path, SLICE("/metrics")))
+        return metrics_page(opts, body);
+    return simple(body, 404, "here are: /livez /healthz /readyz /metrics");
+}

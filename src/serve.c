@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The main thread: config, log, metrics, shared stores, workers, the admin listener, signals, and
+ * the orderly end.
+ *
+ *   start:  config -> log -> metrics -> keys, sqlite -> workers (threads) -> [load keys] ->
+ * listeners open -> ready end:    SIGTERM -> not ready -> (drain.delay) -> workers drain and flush
+ * -> join -> sqlite -> log
+ */
+#include "serve.h"
+
+#include "worker.h"
+#include <errno.h>
+#include <postern/admin/admin.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define EXIT_CONFIG 78
+#define REPORT_BYTES (256u * 1024)
+
+struct server {
+    struct process process;
+    struct config *config;
+    struct metrics *metrics;
+    struct loop loop;
+    struct loop_signal terminate, interrupt, hangup;
+    struct admin *admin;
+    struct admin_state state;
+    struct worker *workers;
+    size_t worker_count; /* started */
+    struct deadline delay;
+    bool open_asked, failed;
+    uint64_t unflushed;
+};
+
+/* ---- the end ---- */
+
+static void ask_all(struct server *server, enum worker_command command)
+{
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_ask(&server->workers[i], command);
+}
+
+static void on_delay_over(struct deadline *deadline)
+{
+    ask_all(container_of(deadline, struct server, delay), WORKER_DRAIN);
+}
+
+static void begin_drain(struct server *server, const char *why)
+{
+    server->state.draining = true;
+    log_line(server->process.log, LOG_INFO, "draining", LOG_STR("reason", why));
+    deadline_set(&server->loop.deadlines, &server->delay,
+                 loop_now_ms(&server->loop) + server->config->shutdown_delay_ms);
+}
+
+static void on_terminate(struct loop_signal *signal, int number)
+{
+    struct server *server = number == SIGTERM ? container_of(signal, struct server, terminate)
+                                              : container_of(signal, struct server, interrupt);
+    if (server->state.draining)
+        _exit(EXIT_FAILURE); /* the second one: at once, nothing more is flushed */
+    begin_drain(server, number == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+/* Reload is not there yet; the signal must not end the process. */
+static void on_hangup(struct loop_signal *signal, int number)
+{
+    (void)number;
+    struct server *server = container_of(signal, struct server, hangup);
+    log_line(server->process.log, LOG_WARN,
+             "SIGHUP: this version does not reload, restart to apply a new config",
+             LOG_STR("signal", "SIGHUP"));
+}
+
+/* ---- the workers' phases ---- */
+
+static bool all_in(const struct server *server, enum worker_phase phase)
+{
+    for (size_t i = 0; i < server->worker_count; i++)
+        if (atomic_load(&server->workers[i].phase) != (int)phase)
+            return false;
+    return true;
+}
+
+static void note_failures(struct server *server)
+{
+    for (size_t i = 0; i < server->worker_count && !server->failed; i++) {
+        if (atomic_load(&server->workers[i].phase) != WORKER_FAILED)
+            continue;
+        server->failed = true;
+        log_line(server->process.log, LOG_ERROR, "can't serve",
+                 LOG_STR("reason", server->workers[i].failure));
+        if (!server->state.draining)
+            begin_drain(server, "a worker failed");
+    }
+}
+
+static void open_when_loaded(struct server *server)
+{
+    bool loaded = server->config->dedup != DEDUP_MEMORY ||
+                  atomic_load(&server->workers[0].phase) != WORKER_STARTING;
+    if (server->open_asked || !loaded || server->state.draining)
+        return;
+    server->open_asked = true;
+    ask_all(server, WORKER_OPEN);
+}
+
+static void say_listening(struct server *server)
+{
+    for (size_t i = 0; i < server->config->listen_count; i++) {
+        char address[ADDRESS_TEXT_SIZE];
+        address_format(&server->config->listen[i], address);
+        log_line(server->process.log, LOG_INFO, "listening", LOG_STR("address", address),
+                 LOG_INT("workers", server->worker_count));
+    }
+}
+
+static void finish(struct server *server)
+{
+    deadline_clear(&server->loop.deadlines, &server->delay);
+    admin_close(server->admin);
+    loop_signal_close(&server->terminate);
+    loop_signal_close(&server->interrupt);
+    loop_signal_close(&server->hangup);
+    loop_waker_close(&server->process.waker);
+    loop_stop(&server->loop);
+}
+
+static void on_phase(struct loop_waker *waker)
+{
+    struct process *process = container_of(waker, struct process, waker);
+    struct server *server = container_of(process, struct server, process);
+    server->state.keys_loaded = atomic_load(&process->keys_loaded);
+    server->state.redis_note =
+        worker_finding_text((enum redis_finding)atomic_load(&process->redis_finding));
+    note_failures(server);
+    open_when_loaded(server);
+    if (!server->state.listening && all_in(server, WORKER_LISTENING)) {
+        server->state.listening = true;
+        say_listening(server);
+    }
+    if (all_in(server, WORKER_ENDED))
+        finish(server);
+}
+
+/* ---- the start ---- */
+
+static int complain(const char *what, const char *why)
+{
+    (void)fprintf(stderr, "postern: %s: %s\n", what, why);
+    return EXIT_FAILURE;
+}
+
+static int load_config(const char *path, struct config **ret_config)
+{
+    struct buf report;
+    buf_init(&report, REPORT_BYTES);
+    enum status status = config_load(path, &report, ret_config);
+    struct slice text = buf_slice(&report);
+    (void)fwrite(text.data, 1, text.len, stderr);
+    buf_done(&report);
+    return status == STATUS_OK ? EXIT_SUCCESS : EXIT_CONFIG;
+}
+
+/* A descriptor for each client, one towards an upstream, and some of our own. */
+static void raise_descriptor_limit(const struct config *config)
+{
+    struct rlimit limit;
+    rlim_t wanted = 2 * (rlim_t)config->connections + 1024;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE,
+                    &limit); /* at the hard limit, accepting stops there and others are served */
+}
+
+static enum log_format log_format(const struct config *config)
+{
+    if (!config->log_format_auto)
+        return config->log_format;
+    return isatty(STDOUT_FILENO) ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
+}
+
+static int open_shared(struct server *server)
+{
+    struct config *config = server->config;
+    struct process *process = &server->process;
+    process->config = config;
+    if (log_open(STDOUT_FILENO, log_format(config), config->log_level, &process->log) != STATUS_OK)
+        return complain("log", "out of memory");
+    server->metrics = metrics_new(config->workers + 1);
+    if (!server->metrics || books_open(config, server->metrics, &process->books) != STATUS_OK ||
+        metrics_seal(server->metrics) != STATUS_OK)
+        return complain("metrics", "out of memory, or too many routes");
+    process->shared.waiters = waiters_new();
+    size_t keys = config->dedup == DEDUP_MEMORY ? config->memory_max_keys : config->l1_max_keys;
+    process->keys = keys > 0 ? key_table_new(keys) : NULL;
+    if (!process->shared.waiters || (keys > 0 && !process->keys))
+        return complain("keys", "out of memory");
+    atomic_store(&process->keys_loaded, config->dedup != DEDUP_MEMORY);
+    return EXIT_SUCCESS;
+}
+
+static int open_sqlite(struct server *server)
+{
+    char error[256];
+    if (server->config->journal != JOURNAL_SQLITE)
+        return EXIT_SUCCESS;
+    if (sqlite_store_open(&server->config->sqlite, server->process.log, &server->process.sqlite,
+                          error) != STATUS_OK)
+        return complain("journal.sqlite", error);
+    return EXIT_SUCCESS;
+}
+
+static int open_loop(struct server *server)
+{
+    server->process.waker.woken = on_phase;
+    server->terminate.caught = on_terminate;
+    server->interrupt.caught = on_terminate;
+    server->hangup.caught = on_hangup;
+    server->delay.expired = on_delay_over;
+    if (loop_open(&server->loop) != STATUS_OK ||
+        loop_waker_open(&server->loop, &server->process.waker) != STATUS_OK ||
+        loop_signal_open(&server->loop, &server->terminate, SIGTERM) != STATUS_OK ||
+        loop_signal_open(&server->loop, &server->interrupt, SIGINT) != STATUS_OK ||
+        loop_signal_open(&server->loop, &server->hangup, SIGHUP) != STATUS_OK)
+        return complain("event loop", strerror(errno));
+    return EXIT_SUCCESS;
+}
+
+static int open_admin(struct server *server)
+{
+    struct admin_opts opts = {
+        .loop = &server->loop,
+        .config = server->config,
+        .metrics = server->metrics,
+        .books = server->process.books,
+        .cells = metrics_row(server->metrics, server->config->workers),
+        .log = server->process.log,
+        .state = &server->state,
+        .version = POSTERN_VERSION,
+    };
+    if (!server->config->admin_enabled || admin_open(&opts, &server->admin) == STATUS_OK)
+        return EXIT_SUCCESS;
+    char address[ADDRESS_TEXT_SIZE];
+    const char *why = strerror(errno);
+    address_format(&server->config->admin, address);
+    (void)fprintf(stderr, "postern: admin.address %s: %s\n", address, why);
+    return EXIT_FAILURE;
+}
+
+static int start_workers(struct server *server)
+{
+    server->workers = calloc(server->config->workers, sizeof *server->workers);
+    if (!server->workers)
+        return complain("workers", "out of memory");
+    for (size_t i = 0; i < server->config->workers; i++) {
+        if (worker_start(&server->workers[i], &server->process, i) != STATUS_OK)
+            return complain("worker", server->workers[i].failure);
+        server->worker_count++;
+    }
+    if (server->config->dedup == DEDUP_MEMORY)
+        worker_ask(&server->workers[0], WORKER_LOAD);
+    else
+        open_when_loaded(server);
+    return EXIT_SUCCESS;
+}
+
+static int open_all(struct server *server)
+{
+    int (*const steps[])(struct server *) = {open_shared, open_sqlite, open_loop, open_admin,
+                                             start_workers};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        int status = steps[i](server);
+        if (status != EXIT_SUCCESS)
+            return status;
+    }
+    return EXIT_SUCCESS;
+}
+
+static int close_all(struct server *server)
+{
+    for (size_t i = 0; i < server->worker_count; i++) {
+        worker_join(&server->workers[i]);
+        server->unflushed += server->workers[i].unflushed;
+    }
+    loop_close(&server->loop);
+    if (server->process.sqlite)
+        sqlite_store_close(server->process.sqlite);
+    log_line(server->process.log, server->unflushed ? LOG_ERROR : LOG_INFO, "stopped",
+             LOG_INT("records_not_written", server->unflushed));
+    free(server->workers);
+    key_table_free(server->process.keys);
+    waiters_free(server->process.shared.waiters);
+    books_close(server->process.books);
+    metrics_free(server->metrics);
+    log_close(server->process.log);
+    config_free(server->config);
+    return server->failed || server->unflushed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int serve(const char *config_path)
+{
+    static struct server server; /* one per process; large */
+    int status = load_config(config_path, &server.config);
+    if (status != EXIT_SUCCESS)
+        return status;
+    (void)signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit(server.config);
+    status = open_all(&server);
+    if (status != EXIT_SUCCESS) {
+        log_close(server.process.log);
+        return status; /* the process ends here: the kernel closes what was opened */
+    }
+    loop_run(&server.loop);
+    return close_all(&server);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One worker thread: an event loop with its own listeners, store links, upstream pools and gateway.
+ * Part of the composition root: only here and in serve.c are concrete stores named.
+ */
+#ifndef POSTERN_SRC_WORKER_H
+#define POSTERN_SRC_WORKER_H
+
+#include <postern/base/log.h>
+#include <postern/config/config.h>
+#include <postern/gateway/gateway.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* What main asks for; bits, since several may be asked before the worker looks. */
+enum worker_command {
+    WORKER_LOAD = 1,  /* load the window's keys from the journal (memory store, one worker) */
+    WORKER_OPEN = 2,  /* open the listeners */
+    WORKER_DRAIN = 4, /* close the listeners, end what is under way, flush, close, end the thread */
+};
+
+enum worker_phase {
+    WORKER_STARTING,
+    WORKER_LOADED, /* the keys are there, or can't be had now (keys_loaded tells) */
+    WORKER_LISTENING,
+    WORKER_FAILED, /* can't serve: `failure` says why; wants to be drained */
+    WORKER_ENDED,  /* the thread is about to return */
+};
+
+/* What all workers share, owned by serve.c. */
+struct process {
+    const struct config *config;
+    struct log *log;
+    struct books *books;
+    struct gateway_shared shared;
+    struct key_table *keys;      /* the memory store, or L1; may be NULL */
+    struct sqlite_store *sqlite; /* NULL with PostgreSQL */
+    struct loop_waker waker;     /* a worker's phase changed */
+    _Atomic bool keys_loaded;
+    _Atomic int redis_finding; /* enum redis_finding, the last one told */
+};
+
+struct worker {
+    struct process *process;
+    size_t index;
+    pthread_t thread;
+    bool thread_runs;
+    _Atomic unsigned commands;
+    _Atomic int phase;  /* enum worker_phase */
+    char failure[256];  /* written before the phase becomes WORKER_FAILED */
+    uint64_t unflushed; /* after WORKER_ENDED: records that were not written */
+    /* the loop thread's own */
+    struct loop loop;
+    struct loop_waker waker;
+    struct redis_opts redis;
+    struct pg_opts postgres;
+    struct gateway gateway;
+    struct account account;
+    struct upstream **upstreams;
+    struct listener *listeners;
+    size_t listener_count;
+    struct journal_load load;
+    struct deadline publish, reload, cut;
+    bool redis_was_up, draining;
+    size_t closing; /* stores and upstreams not closed yet */
+};
+
+/* Opens everything but the listeners, on the calling thread; then starts the thread. On failure
+ * worker->failure says why and nothing is left. */
+NODISCARD enum status worker_start(struct worker *worker, struct process *process, size_t index);
+
+/* What a Redis link found wrong, for people; "" for nothing. Static storage. */
+const char *worker_finding_text(enum redis_finding finding);
+
+/* Asks for something; any thread. */
+void worker_ask(struct worker *worker, enum worker_command command);
+
+/* Waits for the thread's end and frees what is left. */
+void worker_join(struct worker *worker);
+
+#endif
