@@ -3,8 +3,8 @@
  * One worker's event loop as the layers above see it: the instant of this turn, the deadlines, and
  * what has to happen before the loop sleeps. libuv's name stops inside io/.
  *
- *   one turn:  poll -> refresh clock -> callbacks of sockets -> deadlines due -> deferred hooks ->
- * poll …
+ *   one turn:
+ *     poll -> refresh clock -> callbacks of sockets -> deadlines due -> deferred hooks -> poll …
  *
  * Deferred hooks are how commands and appends of one turn leave together, and where finished
  * exchanges are reaped.
@@ -33,10 +33,11 @@ struct loop {
 /* Makes a real loop; it does not run yet. */
 NODISCARD enum status loop_open(struct loop *loop);
 
-/* Runs until loop_stop. To be called on the thread that owns everything on this loop. */
+/* Runs until loop_stop, or until nothing is left that could call anybody: no open handle, no
+ * deadline set, no hook armed. To be called on the thread that owns everything on this loop. */
 void loop_run(struct loop *loop);
 
-/* Lets loop_run return after this turn. Loop thread only. */
+/* Lets loop_run return after this turn, its hooks included. Loop thread only. */
 void loop_stop(struct loop *loop);
 
 /* Frees a loop whose handles have all been closed (their close callbacks run in here). */

@@ -11,6 +11,7 @@
 #include <postern/io/stream.h>
 
 #define RESOLVE_FRESH_MS 30000u
+#define RESOLVE_RETRY_MS 1000u   /* after a look-up that failed, none is begun for that long */
 #define RESOLVE_MAX_ADDRESSES 8u /* of one name; the rest is left out */
 
 /* One name of one owner, embedded. */
@@ -22,7 +23,8 @@ struct resolver {
     struct address addresses[RESOLVE_MAX_ADDRESSES];
     size_t count; /* usable addresses now; 0 until the first answer, or when there never was one */
     size_t next;  /* round robin */
-    uint64_t looked_up_ms; /* monotonic, of the last success */
+    uint64_t next_lookup_ms; /* monotonic; before it no look-up is begun */
+    bool numeric;            /* needs no look-up */
     bool running;
     void *impl;
 };
@@ -32,11 +34,13 @@ struct resolver {
 NODISCARD enum status resolver_init(struct resolver *resolver, struct loop *loop, struct slice host,
                                     uint16_t port, void (*resolved)(struct resolver *resolver));
 
-/* Starts a look-up if there is none running and the answer isn't fresh. Returns true when an
- * address is usable now. */
+/* Starts a look-up if there is none running, the answer isn't fresh, and the last one didn't just
+ * fail. Returns true when an address is usable now; when not, `running` says if `resolved` will
+ * come. */
 bool resolver_refresh(struct resolver *resolver);
 
-/* The next address in turn, or NULL when there is none. Valid until the next look-up ends. */
+/* The next address in turn, or NULL when there is none. Valid until the next look-up ends. A fresh
+ * answer begins with the address the system prefers. */
 const struct address *resolver_next(struct resolver *resolver);
 
 /* Detaches from a running look-up; no `resolved` after this, and the struct may be freed. */

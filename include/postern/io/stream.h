@@ -39,10 +39,12 @@ struct stream_handlers {
     /* Bytes arrived; borrowed until the call returns (they lie in the loop's shared read buffer).
      */
     void (*bytes)(struct stream *stream, struct slice bytes);
-    /* No more bytes will come. The owner closes, now or after its last send. */
+    /* No more bytes will come. The owner closes, now or after its last send. A connection that
+     * breaks under a backlog is told here as well, even while reading is stopped. */
     void (*ended)(struct stream *stream, enum stream_end end);
     /* Everything accepted by stream_send has been handed to the kernel, after a send that answered
-     * SEND_BACKLOG. */
+     * SEND_BACKLOG; or was lost with a connection whose end had been told already (the next send
+     * says SEND_LOST). */
     void (*drained)(struct stream *stream);
     /* The stream's memory belongs to the owner again. */
     void (*closed)(struct stream *stream);
@@ -52,10 +54,14 @@ struct stream {
     const struct stream_handlers *on;
     struct loop *loop;
     size_t backlog_bytes;   /* accepted but not yet with the kernel */
-    size_t backlog_ceiling; /* stream_send refuses to pass it */
+    size_t backlog_ceiling; /* stream_send refuses to pass it; may be changed between sends */
+    uint64_t sent_bytes;    /* handed to the kernel, or lost in an attempt to: what may have left */
+    void *connecting;       /* io's own: the attempt in flight */
     bool open;              /* between stream_init and stream_close */
     bool reading;
     bool end_told;
+    bool lost;      /* a send failed; reading may still find what the peer sent before */
+    bool finishing; /* the FIN follows the backlog */
     alignas(16) unsigned char handle[STREAM_HANDLE_BYTES];
 };
 
@@ -83,26 +89,29 @@ void address_format(const struct address *address, char ret_text[static ADDRESS_
 /* Writes only the host part, without brackets: what X-Forwarded-For takes. */
 void address_format_host(const struct address *address, char ret_text[static ADDRESS_TEXT_SIZE]);
 
-/* True for 127.0.0.0/8 and ::1. */
+/* True for 127.0.0.0/8 (also mapped into IPv6) and ::1. */
 bool address_is_loopback(const struct address *address);
 
-/* Begins connecting; `connected` will come exactly once unless stream_close comes first. No
- * time-out of its own: the owner has a deadline. TCP_NODELAY is set. */
+/* Begins connecting; `connected` will come exactly once unless stream_close comes first, also when
+ * the kernel refuses at once. No time-out of its own: the owner has a deadline. TCP_NODELAY is set.
+ * STATUS_NO_MEMORY: not begun, `connected` won't come. */
 NODISCARD enum status stream_connect(struct stream *stream, const struct address *address);
 
-/* Starts (or starts again) delivering bytes. Idempotent. */
+/* Starts (or starts again) delivering bytes; from `connected` or stream_accept on. Idempotent, and
+ * nothing after `ended`. */
 void stream_read_start(struct stream *stream);
 
-/* Stops delivering bytes: back-pressure. `ended` is not told either until reading starts again.
- * Idempotent.
- */
+/* Stops delivering bytes: back-pressure. The peer's end is not told either until reading starts
+ * again. Idempotent. */
 void stream_read_stop(struct stream *stream);
 
 enum send_status {
     SEND_DONE,    /* all with the kernel */
     SEND_BACKLOG, /* all accepted; some copied and still to be sent: `drained` will come */
-    SEND_FULL,    /* nothing accepted: the backlog ceiling would be passed */
-    SEND_LOST,    /* the connection is broken; the owner closes (`ended` need not come) */
+    SEND_FULL,    /* nothing accepted: backlog and pieces together would pass the ceiling (the
+                     kernel isn't asked: a send above the ceiling is always refused) */
+    SEND_LOST,    /* the connection is broken; the owner closes (`ended` need not come). Whether
+                     anything of this send left is to be seen from sent_bytes */
 };
 
 /* Sends `count` (1 … 8) pieces in order, in one system call if the kernel takes them. The pieces
@@ -121,7 +130,8 @@ void stream_close(struct stream *stream);
  * completed). */
 void stream_abort(struct stream *stream);
 
-/* The peer's address. STATUS_UNAVAILABLE when it is gone already. */
+/* The peer's address; IPv4 through a dual-stack socket is told as IPv4. STATUS_UNAVAILABLE when it
+ * is gone already. */
 NODISCARD enum status stream_peer(const struct stream *stream, struct address *ret_address);
 
 /* A listening socket. `pending` runs when a connection waits: the owner calls stream_accept once
@@ -130,6 +140,7 @@ struct listener {
     void (*pending)(struct listener *listener);
     struct loop *loop;
     struct address address; /* as bound: the real port after listener_open */
+    uint64_t failures;      /* connections that could not be taken (no descriptors left) */
     void *impl;
 };
 

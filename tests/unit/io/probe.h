@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A stream that writes down what its loop tells it, and a loop that runs until a condition holds.
+ * One loop per test process (Criterion forks for each test), so the loop is a global here.
+ */
+#ifndef POSTERN_TESTS_IO_PROBE_H
+#define POSTERN_TESTS_IO_PROBE_H
+
+#include <criterion/criterion.h>
+#include <postern/io/stream.h>
+
+#define GUARD_MS 20000u /* a condition that doesn't come true by then fails the test */
+
+struct probe {
+    struct stream stream;
+    void (*react)(struct probe *probe, const char *event); /* may be NULL; runs in the callback */
+    size_t connected, ended, drained, closed;
+    enum status connect_status;
+    enum stream_end end;
+    size_t received;  /* bytes */
+    char first[64];   /* the first of them */
+    uint64_t seen_us; /* the loop's instant at the last event */
+};
+
+static struct loop loop;
+static bool (*goal)(void);
+static bool guard_expired;
+
+static inline void on_guard(struct deadline *deadline)
+{
+    (void)deadline;
+    guard_expired = true;
+    loop_stop(&loop);
+}
+
+/* To be called wherever something changed; stops the loop once the goal is reached. */
+static inline void check_goal(void)
+{
+    if (goal && goal())
+        loop_stop(&loop);
+}
+
+/* Runs the loop until `reached` answers true. */
+static inline void run_until(bool (*reached)(void))
+{
+    struct deadline guard = {.expired = on_guard};
+    if (reached())
+        return;
+    goal = reached;
+    deadline_set(&loop.deadlines, &guard, loop_now_ms(&loop) + GUARD_MS);
+    loop_run(&loop);
+    deadline_clear(&loop.deadlines, &guard);
+    goal = NULL;
+    cr_assert(!guard_expired, "the condition did not come true");
+    cr_assert(reached(), "the loop ended before the condition came true");
+}
+
+static inline struct probe *probe_of(struct stream *stream)
+{
+    return container_of(stream, struct probe, stream);
+}
+
+static inline void probe_note(struct probe *probe, const char *event)
+{
+    probe->seen_us = loop.clock.mono_us;
+    cr_assert(probe->closed == 0, "%s after closed", event);
+    if (probe->react)
+        probe->react(probe, event);
+    check_goal();
+}
+
+static inline void probe_on_connected(struct stream *stream, enum status status)
+{
+    struct probe *probe = probe_of(stream);
+    probe->connected++;
+    probe->connect_status = status;
+    probe_note(probe, "connected");
+}
+
+static inline void probe_on_bytes(struct stream *stream, struct slice bytes)
+{
+    struct probe *probe = probe_of(stream);
+    for (size_t i = 0; i < bytes.len && probe->received + i < sizeof probe->first; i++)
+        probe->first[probe->received + i] = bytes.data[i];
+    probe->received += bytes.len;
+    probe_note(probe, "bytes");
+}
+
+static inline void probe_on_ended(struct stream *stream, enum stream_end end)
+{
+    struct probe *probe = probe_of(stream);
+    probe->ended++;
+    probe->end = end;
+    probe_note(probe, "ended");
+}
+
+static inline void probe_on_drained(struct stream *stream)
+{
+    struct probe *probe = probe_of(stream);
+    probe->drained++;
+    probe_note(probe, "drained");
+}
+
+static inline void probe_on_closed(struct stream *stream)
+{
+    struct probe *probe = probe_of(stream);
+    probe_note(probe, "closed");
+    probe->closed++;
+    check_goal();
+}
+
+static const struct stream_handlers probe_handlers = {
+    .connected = probe_on_connected,
+    .bytes = probe_on_bytes,
+    .ended = probe_on_ended,
+    .drained = probe_on_drained,
+    .closed = probe_on_closed,
+};
+
+/* A listener on a free port of 127.0.0.1 that accepts into `server`, and reads at once. */
+static struct listener listener;
+static struct probe server, client;
+
+static inline void accept_server(struct listener *from)
+{
+    cr_assert_eq(stream_accept(from, &server.stream), STATUS_OK);
+    server.connected++;
+    stream_read_start(&server.stream);
+    check_goal();
+}
+
+static inline bool both_connected(void)
+{
+    return client.connected == 1 && server.connected == 1;
+}
+
+static inline bool both_closed(void)
+{
+    return client.closed == 1 && server.closed == 1;
+}
+
+static inline void listen_locally(void)
+{
+    struct address any;
+    cr_assert_eq(address_parse(SLICE("127.0.0.1:0"), &any), STATUS_OK);
+    listener.pending = accept_server;
+    cr_assert_eq(listener_open(&listener, &loop, &any, 128), STATUS_OK);
+}
+
+/* Connects client and server, both reading, both with `backlog_ceiling`. */
+static inline void connect_pair(size_t backlog_ceiling)
+{
+    cr_assert_eq(loop_open(&loop), STATUS_OK);
+    listen_locally();
+    cr_assert_eq(stream_init(&server.stream, &loop, &probe_handlers, backlog_ceiling), STATUS_OK);
+    cr_assert_eq(stream_init(&client.stream, &loop, &probe_handlers, backlog_ceiling), STATUS_OK);
+    cr_assert_eq(stream_connect(&client.stream, &listener.address), STATUS_OK);
+    run_until(both_connected);
+    cr_assert_eq(client.connect_status, STATUS_OK);
+    stream_read_start(&client.stream);
+}
+
+/* Closes whatever is still open, and the loop. */
+static inline void close_pair(void)
+{
+    if (client.stream.open)
+        stream_close(&client.stream);
+    if (server.stream.open)
+        stream_close(&server.stream);
+    run_until(both_closed);
+    listener_close(&listener);
+    loop_close(&loop);
+}
+
+#endif
