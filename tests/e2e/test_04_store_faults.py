@@ -4,6 +4,7 @@ import time
 
 import pytest
 from harness.config import route
+from harness.http import request_bytes
 from harness.wait import wait_until
 
 BUDGET_S = 2.0 # an answer that needed the dead store's time-out (250 ms) and the upstream
@@ -78,7 +79,6 @@ def test_redis_that_forgot(lab, how):
     else:
         redis.restart()
     wait_until(lambda: redis_is_up(gateway), "the link is up", 15)
-    wait_until(lambda: gateway.post("/", "two").outcome == "accepted" or True, "answers")
     assert gateway.post("/", "one").outcome == "accepted"
     assert gateway.post("/", "one").outcome == "duplicate"
 
@@ -88,7 +88,6 @@ def test_flushed_while_in_flight(lab):
     gateway = lab.gateway(stores=lab.stores("redis+sqlite", redis))
     lab.upstream.script("/f", {"wait_for": "door"})
     with gateway.connect() as connection:
-        from harness.http import request_bytes
         connection.send(request_bytes("POST", "/f", [("X-Event-Id", "one")]))
         lab.upstream.wait_requests(1, "/f")
         redis.command("FLUSHALL")
@@ -219,9 +218,11 @@ def test_buffer_bound_is_counted_and_shown(lab):
     with gateway.connect() as connection:
         outcomes = [connection.request("POST", "/", [("X-Event-Id", str(number))], body).outcome for number in range(40)]
     assert outcomes == ["accepted"] * 40, "events pass although their records can't be kept"
-    dropped = gateway.metrics().sum("postern_journal_dropped_total")
-    assert 25 <= dropped <= 35
-    assert f"{int(dropped)}" in gateway.ready_text()
+
+    def dropped():
+        return int(gateway.metrics().sum("postern_journal_dropped_total"))
+    wait_until(lambda: 25 <= dropped() <= 35, lambda: f"about 30 of 40 dropped, not {dropped()}")
+    wait_until(lambda: f'"dropped":{dropped()}' in gateway.ready_text(), "/readyz?verbose tells")
+    assert '"degraded":true' in gateway.ready_text()
     postgres.start()
-    wait_until(lambda: rows(postgres, url) == 40 - dropped, "the others are written", 20)
-    assert gateway.metrics().sum("postern_journal_dropped_total") == dropped
+    wait_until(lambda: rows(postgres, url) == 40 - dropped(), "the others are written", 20)

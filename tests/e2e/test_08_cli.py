@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Usage and configuration errors: what is said, where, and with which exit status."""
+import os
+
 import pytest
 from harness.config import merge, route, to_yaml
-from harness.gateway import run_cli
+from harness.gateway import ROOT, run_cli
 
 GOOD = {
     "listen": [{"address": "127.0.0.1:18080"}],
@@ -83,8 +85,6 @@ def test_a_missing_file(tmp_path):
 
 
 def test_the_sample_file_is_right(tmp_path):
-    import os
-    from harness.gateway import ROOT
     done = run_cli("check", "-c", os.path.join(ROOT, "deploy", "postern.yaml"), env={"POSTERN_ADMIN_TOKEN": "t"})
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
 

@@ -39,11 +39,12 @@ class Process:
         self.err_path = os.path.join(self.folder, name + ".err")
         self.child = None
 
-    def spawn(self, arguments, **options):
+    def spawn(self, arguments, output=None, **options):
+        """`output`: a descriptor for stdout and stderr instead of the files."""
         assert not self.is_running(), f"{self.name} runs already"
         with open(self.out_path, "ab") as out, open(self.err_path, "ab") as err:
-            self.child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                          preexec_fn=die_with_parent, **options)
+            self.child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=output or out,
+                                          stderr=output or err, preexec_fn=die_with_parent, **options)
 
     @property
     def pid(self):

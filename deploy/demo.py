@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The show of deploy/quickstart: receiver and gateway in a temporary folder, four requests, two deliveries.
+
+usage: demo.py POSTERN
+"""
+import ctypes
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+START_S, STOP_S = 20, 20
+
+CONFIG = """\
+workers: 1
+listen:
+  - address: 127.0.0.1:{port}
+admin:
+  address: 127.0.0.1:{admin}
+dedup: {{store: memory}}
+journal:
+  store: sqlite
+  sqlite: {{path: {folder}/postern.db}}
+upstreams:
+  receiver:
+    endpoints: ["http://127.0.0.1:{receiver}"]
+routes:
+  - name: github
+    match: {{path: "/github/*", methods: [POST]}}
+    upstream: receiver
+    key: payload
+    window: 24h
+"""
+
+EVENT = {"action": "opened", "issue": {"number": 7, "title": "Webhook came twice"}, "repository": {"full_name": "acme/shop"}}
+CHANGED = {**EVENT, "action": "closed"}
+
+
+class Failed(Exception):
+    """Something did not happen as it should."""
+
+
+def expect(condition, message):
+    if not condition:
+        raise Failed(message)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def die_with_parent():
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Demo:
+    def __init__(self, binary):
+        self.binary = os.path.abspath(binary)
+        self.folder = tempfile.mkdtemp(prefix="postern-quickstart-")
+        self.log_path = os.path.join(self.folder, "postern.log")
+        self.deliveries_path = os.path.join(self.folder, "deliveries.jsonl")
+        self.config_path = os.path.join(self.folder, "postern.yaml")
+        self.receiver = self.gateway = None
+        self.port, self.admin = free_port(), free_port()
+
+    # -- processes
+
+    def start_receiver(self):
+        self.receiver = subprocess.Popen([sys.executable, os.path.join(HERE, "receiver.py"), self.deliveries_path],
+                                         stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+        line = self.receiver.stdout.readline()
+        expect(line.strip().isdigit(), "the receiver did not start")
+        with open(self.config_path, "w", encoding="utf-8") as file:
+            file.write(CONFIG.format(port=self.port, admin=self.admin, folder=self.folder, receiver=line.strip()))
+
+    def start_gateway(self):
+        with open(self.log_path, "ab") as log:
+            self.gateway = subprocess.Popen([self.binary, "serve", "-c", self.config_path], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, preexec_fn=die_with_parent)
+        end = time.monotonic() + START_S
+        pause = threading.Event()
+        while not self.is_ready():
+            expect(self.gateway.poll() is None, f"postern ended with status {self.gateway.returncode}")
+            expect(time.monotonic() < end, f"postern was not ready within {START_S} s")
+            pause.wait(0.02)
+
+    def is_ready(self):
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=2)
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+
+    def stop_gateway(self):
+        self.gateway.terminate()
+        expect(self.gateway.wait(STOP_S) == 0, f"postern ended with status {self.gateway.returncode} after SIGTERM")
+
+    def end(self):
+        for child in (self.gateway, self.receiver):
+            if child and child.poll() is None:
+                child.kill()
+                child.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # -- the show
+
+    def send(self, event):
+        """(status, Postern-Outcome, event id) of one POST, as GitHub would send it."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("POST", "/github/issues", json.dumps(event), {
+            "Content-Type": "application/json", "User-Agent": "GitHub-Hookshot/demo", "X-GitHub-Event": "issues",
+            "X-GitHub-Delivery": str(uuid.uuid4())})
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer.status, answer.getheader("Postern-Outcome"), answer.getheader("Postern-Event-Id")
+
+    def send_all(self):
+        print("\nSending to Postern                          status  Postern-Outcome  event id")
+        answers = []
+        for text, event in (("issue opened", EVENT), ("issue opened, again", EVENT), ("issue opened, and again", EVENT),
+                            ('"action" changed: issue closed', CHANGED)):
+            answers.append(self.send(event))
+            status, outcome, event_id = answers[-1]
+            print(f"  POST /github/issues  {text:<32}  {status}  {outcome:<15}  {event_id}")
+        first = answers[0][2]
+        expect([a[1] for a in answers] == ["accepted", "duplicate", "duplicate", "accepted"],
+               "the answers should be accepted, duplicate, duplicate, accepted")
+        expect(all(a[0] == 200 for a in answers), "every answer should be 200")
+        expect(answers[1][2] == answers[2][2] == first and answers[3][2] != first,
+               "the duplicates should name the first event, the changed one be an event of its own")
+
+    def show_deliveries(self):
+        with open(self.deliveries_path, encoding="utf-8") as file:
+            deliveries = [json.loads(line) for line in file]
+        print(f"\nThe receiver got {len(deliveries)} deliveries of 4 requests")
+        for line in deliveries:
+            print(f"  {line['delivery']}  event {line['event_id']}  action {json.loads(line['body'])['action']!r}")
+        expect([json.loads(line["body"]) for line in deliveries] == [EVENT, CHANGED],
+               "the receiver should have got the two different events, once each")
+
+    def show_journal(self):
+        """The journal belongs to the running gateway alone, so it is read while the gateway is down."""
+        with sqlite3.connect(os.path.join(self.folder, "postern.db")) as database:
+            rows = database.execute("SELECT id, route, state, response_status, duplicates, length(body) FROM event "
+                                    "ORDER BY received_at, id").fetchall()
+        print("\nThe audit log (stopped in order, and read; duplicates are counted in the first event's row)")
+        print("  event id                              route   state      status  duplicates  body bytes")
+        for event_id, route, state, status, duplicates, size in rows:
+            print(f"  {uuid.UUID(bytes=event_id)}  {route:<6}  {state:<9}  {status}     {duplicates:<10}  {size}")
+        expect([row[4] for row in rows] == [2, 0], "there should be two rows, the first with 2 duplicates")
+
+    def show_restart(self):
+        status, outcome, _ = self.send(EVENT)
+        print(f"\nStarted again: the first event once more gets {status} {outcome}, a restart forgets nothing")
+        expect(outcome == "duplicate", "after the restart the event should still be a duplicate")
+
+    def run(self):
+        self.start_receiver()
+        self.start_gateway()
+        self.send_all()
+        self.show_deliveries()
+        self.stop_gateway()
+        self.show_journal()
+        self.start_gateway()
+        self.show_restart()
+
+    def stay(self):
+        print(f"\nPostern   http://127.0.0.1:{self.port}/github/…   try: curl -i -d '{{\"a\": 1}}' "
+              f"http://127.0.0.1:{self.port}/github/test\n"
+              f"Metrics   http://127.0.0.1:{self.admin}/metrics    health: /readyz?verbose\n"
+              f"Files     {self.folder}   (postern.yaml, postern.log, deliveries.jsonl)\n"
+              "Ctrl-C ends it and removes the files.", flush=True)
+        try:
+            status = self.gateway.wait()
+            raise Failed(f"postern ended with status {status}")
+        except KeyboardInterrupt:
+            print()
+
+
+def on_signal(number, _):
+    raise SystemExit(128 + number)
+
+
+def main():
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGHUP, on_signal)
+    demo = Demo(sys.argv[1])
+    try:
+        demo.run()
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            demo.stay()
+            return 0
+        demo.stop_gateway()
+        print("\nAll as it should be.")
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except (Failed, OSError, sqlite3.Error, subprocess.TimeoutExpired, http.client.HTTPException) as error:
+        print(f"\ndeploy/quickstart: failed: {error}", file=sys.stderr)
+        if os.path.exists(demo.log_path):
+            with open(demo.log_path, encoding="utf-8", errors="replace") as log:
+                print("postern's log ended with:\n" + log.read()[-4000:], file=sys.stderr)
+        return 1
+    finally:
+        demo.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A gateway in a box: its clock moves when the test says so, its stores and its upstream answer
+ * when the test says so, and its clients are buffers. Every arrow of the figure in
+ * gateway/exchange.h can be walked, in any order, without a socket or a sleep.
+ */
+#ifndef POSTERN_TESTS_SIM_H
+#define POSTERN_TESTS_SIM_H
+
+#include "exchange.h"
+#include <postern/base/metrics.h>
+#include <postern/store/key_table.h>
+
+#define SIM_MAX 64
+
+/* How a fake store treats a verb. */
+enum sim_mode {
+    SIM_NOW,   /* done and answered at once */
+    SIM_LATER, /* kept; done and answered by sim_dedup_flush or sim_journal_flush: a slow server */
+    SIM_DOWN,  /* answered at once: unknown, unavailable */
+};
+
+enum sim_verb { SIM_CLAIM, SIM_RENEW, SIM_SETTLE, SIM_RELEASE, SIM_VERBS };
+
+/* A dedup store that is a real key table behind a switch per verb. */
+struct sim_dedup {
+    struct dedup base;
+    struct key_table *table;
+    struct loop *loop;
+    enum sim_mode mode[SIM_VERBS];
+    unsigned calls[SIM_VERBS];
+    struct dedup_op *waiting[SIM_MAX];
+    enum sim_verb waiting_verb[SIM_MAX];
+    size_t waiting_count;
+};
+
+struct sim_row {
+    struct uuid event_id;
+    char outcome[32];
+    char headers[512];
+    enum journal_level level;
+    uint16_t status;
+    bool has_key;
+};
+
+struct sim_journal {
+    struct journal base;
+    enum sim_mode mode;
+    enum status answer; /* of SIM_NOW and of a flush */
+    struct sim_row rows[SIM_MAX];
+    size_t row_count;
+    struct uuid duplicates[SIM_MAX];
+    size_t duplicate_count;
+    struct journal_op *waiting[SIM_MAX];
+    size_t waiting_count;
+};
+
+struct sim_upstream {
+    struct upstream base;
+    bool busy; /* refuse at once */
+    struct upstream_call
+        *calls[SIM_MAX];       /* every call ever submitted, in order; NULL once it ended */
+    char heads[SIM_MAX][2048]; /* what was sent, NUL-terminated */
+    bool paused[SIM_MAX], cancelled[SIM_MAX];
+    size_t call_count;
+};
+
+struct sim_client {
+    struct client base;
+    char sent[65536]; /* NUL-terminated */
+    size_t sent_bytes;
+    enum send_status send_answer;
+    bool answered, broken;
+    struct exchange *ex;
+};
+
+struct sim {
+    struct loop loop;
+    struct config *config;
+    struct metrics *metrics;
+    struct books *books;
+    struct account account;
+    struct gateway_shared shared;
+    struct sim_dedup dedup;
+    struct sim_journal journal;
+    struct sim_upstream upstream;
+    struct upstream *upstreams[1];
+    struct gateway gateway;
+};
+
+/* Opens a gateway whose one route has these lines in its settings (YAML, each indented by four and
+ * ended by a newline; may be ""), and these lines at the top of the file (or ""). */
+struct sim *sim_open(const char *route_lines, const char *top_lines);
+
+/* Checks that nothing is left: no exchange alive, books balanced, nobody parked; frees. */
+void sim_close(struct sim *sim);
+
+/* A client that sends one whole POST to /hook with this body, and these header lines ("A: b\r\n…"
+ * or ""). The exchange may be over on return. */
+struct sim_client *sim_post(struct sim *sim, const char *body, const char *header_lines);
+
+/* As sim_post, for any method and target. */
+struct sim_client *sim_send(struct sim *sim, const char *method, const char *target,
+                            const char *body, const char *header_lines);
+
+/* Only the head, with this Content-Length; the body is the test's to send with exchange_body and
+ * exchange_body_end. */
+struct sim_client *sim_begin(struct sim *sim, const char *method, const char *target,
+                             unsigned length, const char *header_lines);
+
+/* The client's connection is gone. */
+void sim_leave(struct sim_client *client);
+
+/* Frees a client whose exchange is over or was left. */
+void sim_client_free(struct sim_client *client);
+
+/* The status of what the client got so far, 0 for nothing; and whether the text occurs in it. */
+unsigned sim_status(const struct sim_client *client);
+bool sim_got(const struct sim_client *client, const char *text);
+
+/* Ends the turn: deadlines due, deferred hooks. */
+void sim_turn(struct sim *sim);
+
+/* Moves time by `ms` in steps, with a turn after each. */
+void sim_pass(struct sim *sim, unsigned ms);
+
+/* Does and answers what the stores were told to keep. */
+void sim_dedup_flush(struct sim *sim);
+void sim_journal_flush(struct sim *sim);
+
+/* The upstream's moves on call `i`: the head (Content-Length `length`, or chunked when negative), a
+ * piece, the end. */
+void sim_head(struct sim *sim, size_t i, uint16_t status, int length);
+void sim_piece(struct sim *sim, size_t i, const char *text);
+void sim_end(struct sim *sim, size_t i, enum call_end end);
+
+/* Head, body and end in one turn. */
+void sim_answer(struct sim *sim, size_t i, uint16_t status, const char *body);
+
+/* The count of one outcome on the route, and of a tally. */
+uint64_t sim_ended(struct sim *sim, enum outcome outcome);
+uint64_t sim_tally(struct sim *sim, enum tally tally);
+
+#endif
