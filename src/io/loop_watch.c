@@ -38,9 +38,20 @@ static void on_woken(uv_async_t *handle)
     impl->owner->woken(impl->owner);
 }
 
+static void on_manual_wake(struct loop_hook *hook)
+{
+    struct loop_waker *waker = container_of(hook, struct loop_waker, hook);
+    waker->woken(waker);
+}
+
 enum status loop_waker_open(struct loop *loop, struct loop_waker *waker)
 {
     assert(waker->woken);
+    if (!loop->impl) {
+        waker->manual = loop;
+        waker->hook.run = on_manual_wake;
+        return STATUS_OK;
+    }
     struct waker_impl *impl = calloc(1, sizeof *impl);
     if (!impl)
         return STATUS_NO_MEMORY;
@@ -56,6 +67,10 @@ enum status loop_waker_open(struct loop *loop, struct loop_waker *waker)
 
 void loop_waker_close(struct loop_waker *waker)
 {
+    if (waker->manual) {
+        loop_undefer(&waker->hook);
+        return;
+    }
     struct waker_impl *impl = waker->impl;
     waker->impl = NULL;
     uv_close((uv_handle_t *)&impl->handle, free_closed);
@@ -63,6 +78,10 @@ void loop_waker_close(struct loop_waker *waker)
 
 void loop_wake(struct loop_waker *waker)
 {
+    if (waker->manual) {
+        loop_defer(waker->manual, &waker->hook);
+        return;
+    }
     struct waker_impl *impl = waker->impl;
     int result = uv_async_send(&impl->handle);
     assert(result == 0); /* aborts by itself where it could fail */

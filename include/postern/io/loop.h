@@ -67,6 +67,8 @@ static inline uint64_t loop_now_ms(const struct loop *loop)
 struct loop_waker {
     void (*woken)(struct loop_waker *waker);
     void *impl;
+    struct loop *manual; /* on a manual loop: wakes by a deferred hook, same thread only */
+    struct loop_hook hook;
 };
 
 /* Opens a waker on `loop` (loop thread, or before loop_run). `waker->woken` has to be set. A waker
