@@ -27,7 +27,7 @@ struct redis_opts {
     uint32_t database;
     struct slice prefix;    /* of every key */
     uint32_t timeout_ms;    /* connecting, and the set-up commands; a link whose oldest command is
-                               unanswered for    4 times that is dropped */
+                               unanswered for 4 times that is dropped */
     size_t pending_max;     /* commands in flight; more answer UNKNOWN at once */
     bool strict;            /* an evicting maxmemory-policy is an error instead of a warning */
     struct key_table *l1;   /* borrowed; NULL: no L1 */
@@ -43,7 +43,8 @@ enum redis_finding {
     REDIS_FINDING_AUTH,     /* NOAUTH, WRONGPASS or NOPERM */
 };
 
-/* Told on the loop whenever the link's state changes. */
+/* Told on the loop whenever the link's state changes, also when it is down for another reason than
+ * before; `detail` is borrowed and holds no secret. `changed` may be NULL. */
 struct redis_listener {
     void (*changed)(void *arg, bool up, enum redis_finding finding, struct slice detail);
     void *arg;

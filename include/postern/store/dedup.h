@@ -62,15 +62,20 @@ struct dedup_op {
     bool from_l1;             /* claim: answered without asking the store */
     /* the backend's own while pending */
     struct list link;
+    uint64_t since_ms;
     uint8_t verb;
 };
 
 /* Counters of one store on one loop, for metrics; the owner reads them on its own thread. */
 struct dedup_stats {
-    uint64_t l1_hits, errors, reconnects, doubtful_released;
-    bool up;          /* commands can be sent now */
-    uint32_t pending; /* ops not answered yet */
-    uint64_t keys;    /* memory: keys held by the whole table; redis: keys in L1 */
+    uint64_t l1_hits;    /* claims answered from L1 */
+    uint64_t errors;     /* answers UNKNOWN */
+    uint64_t reconnects; /* times the link came up again */
+    uint64_t
+        doubtful_released; /* claims whose answer was lost that were found held, and given back */
+    bool up;               /* commands can be sent now */
+    uint32_t pending;      /* ops not answered yet */
+    uint64_t keys;         /* memory: keys held by the whole table; redis: keys in L1 */
 };
 
 struct dedup;
@@ -95,7 +100,9 @@ struct dedup {
     struct dedup_stats stats;
 };
 
-/* SET <key> p:<token> NX GET PX <lease>: first, duplicate, in flight, unknown, full. */
+/* SET <key> p:<token> NX GET PX <lease>: first, duplicate, in flight, unknown, full. Under the
+ * token that holds the key already: first again, and the lease begins again (the answer of the
+ * earlier claim may have been lost). */
 static inline enum op_status dedup_claim(struct dedup *store, struct dedup_op *op)
 {
     return store->backend->claim(store, op);
@@ -107,7 +114,8 @@ static inline enum op_status dedup_renew(struct dedup *store, struct dedup_op *o
     return store->backend->renew(store, op);
 }
 
-/* Ours (or nobody's) -> done for window_ms. */
+/* Ours (or nobody's) -> done for window_ms. Again after it succeeded: HOLD_KEPT, the window stays.
+ */
 static inline enum op_status dedup_settle(struct dedup *store, struct dedup_op *op)
 {
     return store->backend->settle(store, op);
