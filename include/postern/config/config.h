@@ -76,8 +76,13 @@ NODISCARD enum status config_parse(const char *name, struct slice text, struct b
 /* Frees it, with its secrets wiped; NULL is fine. */
 void config_free(struct config *config);
 
-/* Appends the reference page (Markdown) made from the schema rows: docs/configuration.md holds it,
- * a test compares. */
+/* Appends what a good configuration comes to, for people: a line per listener, store and route,
+ * without secrets ("route payments: POST /pay -> billing, key json[id, data.id], window 24h, …").
+ */
+NODISCARD enum status config_summary(const struct config *config, struct buf *buf);
+
+/* Appends the reference tables (Markdown) made from the schema rows: docs/configuration.md holds
+ * it, a test compares. */
 NODISCARD enum status config_reference(struct buf *buf);
 
 #endif

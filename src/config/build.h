@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the tree of nodes to the struct, row by row. A reader that refuses a value reports it, marks
+ * the node and leaves the default in place, so that everything is looked at in one go; checks that
+ * span settings pass over marked nodes rather than tell the same mistake twice.
+ *
+ *   yaml.c -> nodes -> settings.c (rows, readers) -> checks.c -> struct config
+ *                            report.c gathers what is wrong on the way
+ */
+#ifndef POSTERN_SRC_CONFIG_BUILD_H
+#define POSTERN_SRC_CONFIG_BUILD_H
+
+#include "node.h"
+#include "report.h"
+#include "schema.h"
+#include "suggest.h"
+
+#include <postern/config/config.h>
+
+#define BUILD_MAX_LISTENERS 16u
+#define BUILD_MAX_UPSTREAMS 1024u
+#define BUILD_MAX_ROUTES 4096u
+#define BUILD_MAX_SECRETS 8u /* three settings hold one, in at most two copies */
+
+struct build {
+    struct config *config;
+    struct arena *arena;   /* the config's: what stays */
+    struct arena *scratch; /* nodes, report and copies of secrets: gone after the build */
+    struct report *report;
+    struct node *root;
+    struct node **upstream_nodes;            /* by index, as config->upstreams */
+    struct node **route_nodes;               /* by index, as config->routes */
+    struct slice secrets[BUILD_MAX_SECRETS]; /* to be wiped from `scratch` */
+    size_t secret_count;
+    bool no_memory;
+};
+
+/* Reports that the value of `node` can't be used, and marks it. A hint may follow. */
+void build_refuse(struct build *build, struct node *node, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Where a setting stands, or where its map begins when it was left out. */
+struct mark build_mark(const struct node *node, const struct node *map);
+
+/* Memory that stays with the config, zeroed; NULL after noting that there is none. */
+void *build_alloc(struct build *build, size_t size);
+
+/* Copies text to stay with the config; the empty slice after noting that there is no memory. */
+struct slice build_copy(struct build *build, struct slice text);
+
+/* Reads every setting of `scope` from `map` into `target`: defaults where nothing is given, errors
+ * for unknown keys and missing settings. */
+void settings_read(struct build *build, const struct scope *scope, struct node *map, void *target);
+
+/* The part of it that refuses keys no row has: unknown.c. */
+void unknown_keys_refuse(struct build *build, const struct scope *scope, struct node *map);
+
+/* True when `node` is one value, not empty; else reports and marks. `setting` names it. */
+bool build_is_value(struct build *build, const struct setting *setting, struct node *node);
+
+/* Adds "did you mean" to the last finding, when a suggestion was found. */
+void build_suggest(struct build *build, const struct suggestion *suggestion);
+
+/* Reads a list of at most `max` values (one value stands for a list of one) by `read_item`, which
+ * gets only values that are not empty. */
+void build_read_items(struct build *build, const struct setting *setting, struct node *node,
+                      size_t max,
+                      void (*read_item)(struct build *build, struct node *item, void *target),
+                      void *target);
+
+/* Secrets: what `env:NAME` or `file:PATH` stands for, or the text itself, in scratch memory that is
+ * wiped after the build. False: reported at the node. */
+bool secret_read(struct build *build, struct node *node, struct slice *ret_secret);
+
+/* True for text that says where a secret is. */
+bool secret_is_reference(struct slice text);
+
+/* Overwrites bytes that held a secret. */
+void secret_wipe(struct slice secret);
+
+/* Fills in what follows from other settings: checks.c. */
+void build_derive(struct build *build);
+
+/* The checks that span settings; they only add to the report. */
+void checks_run(struct build *build);
+
+/* Those of the routes: check_routes.c. */
+void checks_run_routes(struct build *build);
+
+#endif

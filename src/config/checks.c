@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What follows from several settings, and what is wrong between them: stores, admin access, limits.
+ * What concerns a route is in check_routes.c. Only the report changes in here.
+ */
+#include "build.h"
+#include "values.h"
+
+/* A node that was given and could be used. */
+static struct node *sound(const struct build *build, const char *path)
+{
+    struct node *node = node_find(build->root, path);
+    return node && node->kind != NODE_BROKEN && !node->refused ? node : NULL;
+}
+
+static struct mark mark_of(const struct build *build, const char *path)
+{
+    return build_mark(node_find(build->root, path), build->root);
+}
+
+/* A choice of stores that a crash or a restart punishes: an error with `strict`. */
+static void report_store(struct build *build, const char *path, const char *message)
+{
+    enum severity severity = build->config->strict ? SEVERITY_ERROR : SEVERITY_WARNING;
+    report_finding(build->report, severity, mark_of(build, path), "%s", message);
+}
+
+void build_derive(struct build *build)
+{
+    struct config *config = build->config;
+    if (!node_find(build->root, "dedup.store"))
+        config->dedup = node_find(build->root, "dedup.redis.url") ? DEDUP_REDIS : DEDUP_MEMORY;
+    if (!node_find(build->root, "journal.store"))
+        config->journal = node_find(build->root, "journal.postgres.url") ? JOURNAL_POSTGRES
+                                                                         : JOURNAL_SQLITE;
+    config->redis.strict = config->strict;
+    config->sqlite.retention_s = config->postgres.retention_s;
+    /* One number for the operator; each PostgreSQL front has its share of it. */
+    config->postgres.buffer_bytes = config->sqlite.buffer_bytes / config->workers;
+    /* Of one message's chunk sizes, extensions and trailers: no sender of webhooks comes near. */
+    config->http.chunk_overhead_bytes = HTTP_LIMITS_DEFAULT.chunk_overhead_bytes;
+}
+
+/* ---- stores ---- */
+
+static void check_needs_url(struct build *build, const char *store, const char *url)
+{
+    struct node *node = sound(build, store);
+    if (!node || node_find(build->root, url))
+        return;
+    build_refuse(build, node, "%s is %.*s, and there is no %s", store, (int)node->text.len,
+                 node->text.data, url);
+    report_hint(build->report, "give %s, or leave %s out", url, store);
+}
+
+static void check_unused_url(struct build *build, const char *store, const char *url)
+{
+    const struct node *node = sound(build, url);
+    if (!node)
+        return;
+    report_finding(build->report, SEVERITY_WARNING, node->at, "%s is not used", url);
+    report_hint(build->report, "%s says otherwise, on line %u", store, mark_of(build, store).line);
+}
+
+static void check_stores(struct build *build)
+{
+    const struct config *config = build->config;
+    if (config->dedup == DEDUP_REDIS)
+        check_needs_url(build, "dedup.store", "dedup.redis.url");
+    else
+        check_unused_url(build, "dedup.store", "dedup.redis.url");
+    if (config->journal == JOURNAL_POSTGRES)
+        check_needs_url(build, "journal.store", "journal.postgres.url");
+    else
+        check_unused_url(build, "journal.store", "journal.postgres.url");
+}
+
+static bool has_async_route(const struct config *config)
+{
+    for (size_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].ack == ACK_ASYNC)
+            return true;
+    return false;
+}
+
+/* Keys in memory come back after a restart out of the journal: what it has not got is forgotten. */
+static void check_memory_in_crash(struct build *build)
+{
+    const struct config *config = build->config;
+    if (config->dedup != DEDUP_MEMORY || config->journal != JOURNAL_POSTGRES ||
+        !has_async_route(config))
+        return;
+    report_store(build, "journal.postgres.url",
+                 "keys in memory with ack: async: a crash forgets the keys of the last "
+                 "journal.flush_interval");
+    report_hint(build->report, "give dedup.redis.url, or ack: durable to the routes");
+}
+
+static void check_memory_in_restart(struct build *build)
+{
+    const struct config *config = build->config;
+    uint64_t longest_ms = 0;
+    for (size_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].window_ms > longest_ms)
+            longest_ms = config->routes[i].window_ms;
+    if (config->dedup != DEDUP_MEMORY ||
+        (uint64_t)config->postgres.retention_s * 1000 >= longest_ms)
+        return;
+    char window[VALUE_TEXT_SIZE];
+    value_format_duration(longest_ms, window);
+    report_store(build, "journal.retention",
+                 "keys in memory with a retention shorter than a window: a restart forgets keys "
+                 "older than the retention");
+    report_hint(build->report, "the longest window of a route is %s", window);
+}
+
+/* ---- admin, limits ---- */
+
+static void check_admin(struct build *build)
+{
+    const struct config *config = build->config;
+    if (!config->admin_enabled || config->admin_token.len > 0 ||
+        address_is_loopback(&config->admin) || node_find(build->root, "admin.token"))
+        return;
+    report_error(build->report, mark_of(build, "admin.address"),
+                 "without admin.token the admin listener may only be on loopback");
+    report_hint(build->report, "give admin.token as env:NAME or file:PATH, or take 127.0.0.1");
+}
+
+static void check_order(struct build *build, const char *small_path, uint64_t small,
+                        const char *large_path, uint64_t large)
+{
+    bool given = node_find(build->root, small_path);
+    const char *path = given ? small_path : large_path;
+    const struct node *node = node_find(build->root, path);
+    if (small <= large || (node && node->refused))
+        return;
+    report_error(build->report, mark_of(build, path), "%s must not be larger than %s", small_path,
+                 large_path);
+}
+
+/* A record must fit into its worker's share of the buffer, or it can never be written. */
+static void check_journal_buffer(struct build *build)
+{
+    const struct config *config = build->config;
+    uint64_t largest = 0;
+    for (size_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].body_bytes > largest)
+            largest = config->routes[i].body_bytes;
+    largest += config->http.head_bytes;
+    uint64_t share = config->journal == JOURNAL_POSTGRES ? config->postgres.buffer_bytes
+                                                         : config->sqlite.buffer_bytes;
+    if (largest <= share)
+        return;
+    report_store(build, "journal.buffer",
+                 "journal.buffer is too small for the largest event: such events are not recorded");
+    report_hint(build->report, "the largest has %llu bytes, and a worker's share is %llu",
+                (unsigned long long)largest, (unsigned long long)share);
+}
+
+void checks_run(struct build *build)
+{
+    const struct config *config = build->config;
+    check_stores(build);
+    check_memory_in_crash(build);
+    check_memory_in_restart(build);
+    check_admin(build);
+    check_order(build, "limits.body", config->body_bytes, "limits.body_memory",
+                config->body_memory_bytes);
+    check_order(build, "limits.target", config->http.target_bytes, "limits.headers",
+                config->http.head_bytes);
+    check_journal_buffer(build);
+    checks_run_routes(build);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Readers of the upstreams: a map of name to settings, and their endpoints.
+ */
+#include "readers.h"
+#include "text.h"
+#include "url.h"
+
+#define HTTP_PORT 80u
+#define MAX_ENDPOINTS 64u
+
+static void read_upstream(struct build *build, struct node *node)
+{
+    struct config *config = build->config;
+    struct upstream_opts *opts = &config->upstreams[config->upstream_count];
+    const char *needed = check_name(node->key);
+    build->upstream_nodes[config->upstream_count++] = node;
+    opts->name = build_copy(build, node->key);
+    if (needed)
+        report_error(build->report, node->key_at, "an upstream's name must be %s", needed);
+    if (node->kind == NODE_MAP)
+        settings_read(build, &SCOPE_UPSTREAM, node, opts);
+    else
+        build_refuse(build, node, "an upstream must be a map: {endpoints: [\"http://…\"]}");
+}
+
+SETTING_READER(read_upstreams)
+{
+    struct config *config = target;
+    if (node->kind != NODE_MAP || node->count == 0 || node->count > BUILD_MAX_UPSTREAMS) {
+        build_refuse(build, node, "upstreams must be a map of 1 to %u names", BUILD_MAX_UPSTREAMS);
+        report_hint(build->report, "give it as %s", setting->form);
+        return;
+    }
+    config->upstreams = build_alloc(build, node->count * sizeof(config->upstreams[0]));
+    build->upstream_nodes = build_alloc(build, node->count * sizeof(struct node *));
+    if (!config->upstreams || !build->upstream_nodes)
+        return;
+    for (struct node *child = node->first; child; child = child->next)
+        if (child->kind != NODE_BROKEN)
+            read_upstream(build, child);
+}
+
+static const char *check_endpoint(const struct url *url)
+{
+    if (slice_eq(url->scheme, SLICE("https")))
+        return "https:// endpoints are not supported by this version yet";
+    if (!slice_eq(url->scheme, SLICE("http")))
+        return "its scheme is not http://";
+    if (url->has_user)
+        return "a user is not allowed in it";
+    if (url->rest.len > 0 && !slice_eq(url->rest, SLICE("/")))
+        return "no path may follow the host: requests keep their own";
+    return NULL;
+}
+
+/* The endpoints of one upstream while they are read. */
+struct endpoints {
+    struct upstream_endpoint *list;
+    size_t count;
+};
+
+static void read_endpoint(struct build *build, struct node *item, void *target)
+{
+    struct endpoints *endpoints = target;
+    struct url url;
+    const char *problem = url_parse(item->text, &url);
+    if (!problem)
+        problem = check_endpoint(&url);
+    if (problem) {
+        build_refuse(build, item, "this endpoint can't be used: %s", problem);
+        report_hint(build->report, "write \"http://host:port\"");
+        return;
+    }
+    endpoints->list[endpoints->count++] =
+        (struct upstream_endpoint){.host = build_copy(build, url.host),
+                                   .port = url.port ? url.port : HTTP_PORT,
+                                   .authority = build_copy(build, url.authority)};
+}
+
+SETTING_READER(read_endpoints)
+{
+    struct upstream_opts *opts = target;
+    struct endpoints endpoints = {
+        .list = build_alloc(build, MAX_ENDPOINTS * sizeof(struct upstream_endpoint))};
+    if (!endpoints.list)
+        return;
+    build_read_items(build, setting, node, MAX_ENDPOINTS, read_endpoint, &endpoints);
+    opts->endpoints = endpoints.list;
+    opts->endpoint_count = endpoints.count;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a configuration comes to, told in a few lines: `postern check` shows that the file was
+ * understood as it was meant. No secret is in it.
+ */
+#include <postern/config/config.h>
+
+#include "text.h"
+#include "values.h"
+
+static void put_duration(struct text *text, const char *name, uint64_t ms)
+{
+    char duration[VALUE_TEXT_SIZE];
+    value_format_duration(ms, duration);
+    text_put(text, ", %s %s", name, duration);
+}
+
+static void put_listeners(const struct config *config, struct text *text)
+{
+    char address[ADDRESS_TEXT_SIZE];
+    for (size_t i = 0; i < config->listen_count; i++) {
+        address_format(&config->listen[i], address);
+        text_put(text, "listen %s, %u worker%s\n", address, config->workers,
+                 config->workers == 1 ? "" : "s");
+    }
+    if (!config->admin_enabled)
+        return;
+    address_format(&config->admin, address);
+    text_put(text, "admin %s, %s\n", address, config->admin_token.len ? "with token" : "no token");
+}
+
+static void put_stores(const struct config *config, struct text *text)
+{
+    char retention[VALUE_TEXT_SIZE];
+    const struct redis_opts *redis = &config->redis;
+    if (config->dedup == DEDUP_REDIS)
+        text_put(text, "dedup redis %.*s:%u/%u\n", PRINT(redis->host), redis->port,
+                 redis->database);
+    else
+        text_put(text, "dedup memory, %zu keys\n", config->memory_max_keys);
+    value_format_duration((uint64_t)config->postgres.retention_s * 1000, retention);
+    if (config->journal == JOURNAL_POSTGRES)
+        text_put(text, "journal postgres, retention %s\n", retention);
+    else
+        text_put(text, "journal sqlite %.*s, retention %s\n", PRINT(config->sqlite.path),
+                 retention);
+}
+
+static void put_match(const struct route_match *match, struct text *text)
+{
+    for (size_t i = 0; i < match->method_count; i++)
+        text_put(text, "%s%.*s", i ? "|" : "", PRINT(match->methods[i]));
+    text_put(text, "%s%.*s%.*s", match->method_count ? " " : "", PRINT(match->host),
+             PRINT(match->path));
+}
+
+/* Parts are shown as they are in the body, so an escaped dot shows as a dot. */
+static void put_path(const struct json_path *path, struct text *text)
+{
+    for (size_t i = 0; i < path->count; i++)
+        text_put(text, "%s%.*s", i ? "." : "", PRINT(path->parts[i]));
+}
+
+static void put_rule(const struct key_rule *rule, struct text *text)
+{
+    text_put(text, "%s", key_kind_text(rule->kind));
+    if (rule->kind == KEY_HEADER || rule->kind == KEY_QUERY)
+        text_put(text, " %.*s", PRINT(rule->name));
+    if (rule->kind != KEY_JSON && rule->kind != KEY_FIELDS)
+        return;
+    text_put(text, "[");
+    for (size_t i = 0; i < rule->path_count; i++) {
+        text_put(text, "%s", i ? ", " : "");
+        put_path(&rule->paths[i], text);
+    }
+    text_put(text, "]");
+}
+
+static void put_route(const struct config *config, const struct route_opts *route,
+                      struct text *text)
+{
+    text_put(text, "route %.*s: ", PRINT(route->name));
+    put_match(&route->match, text);
+    text_put(text, " -> %.*s, key ", PRINT(config->upstreams[route->upstream].name));
+    for (size_t i = 0; i < route->key_count; i++) {
+        text_put(text, "%s", i ? " or " : "");
+        put_rule(&route->keys[i], text);
+    }
+    put_duration(text, "window", route->window_ms);
+    put_duration(text, "lease", route->lease_ms);
+    text_put(text, ", ack %s%s\n", route->ack == ACK_DURABLE ? "durable" : "async",
+             route->mode == ROUTE_OBSERVE ? ", observe only" : "");
+}
+
+enum status config_summary(const struct config *config, struct buf *buf)
+{
+    struct text text = {.buf = buf};
+    put_listeners(config, &text);
+    put_stores(config, &text);
+    for (size_t i = 0; i < config->route_count; i++)
+        put_route(config, &config->routes[i], &text);
+    return text.status;
+}
