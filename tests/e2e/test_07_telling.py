@@ -71,6 +71,19 @@ def test_health_and_readiness(lab):
     assert http.request(gateway.admin_port, "POST", "/metrics", body=b"x", host="127.0.0.1").status == 405
 
 
+def test_the_admin_token(lab, tmp_path):
+    token = tmp_path / "token"
+    token.write_text(SECRET + "\n", encoding="ascii")
+    gateway = lab.make_gateway(admin={"token": f"file:{token}"}, routes=[route()]).start()
+    for given, status in ((None, 401), ("", 401), (SECRET[:-1], 401), (SECRET + "x", 401), (SECRET, 200)):
+        fields = [] if given is None else [("Authorization", f"Bearer {given}")]
+        answer = http.request(gateway.admin_port, "GET", "/metrics", fields, host="127.0.0.1")
+        assert answer.status == status and (status == 200) == (answer.header("WWW-Authenticate") is None)
+    assert gateway.admin("/healthz").status == 200, "probes need no token"
+    gateway.kill()
+    assert gateway.logged(SECRET) == []
+
+
 def test_the_admin_listener_is_apart(lab):
     gateway = lab.gateway(routes=[route(path="/only")])
     for path in ("/metrics", "/healthz", "/readyz"):
@@ -90,14 +103,12 @@ def test_the_admin_listener_survives_garbage(lab, data):
 
 
 @pytest.mark.smoke
-def test_logs_are_json_and_hold_no_secret(lab, tmp_path):
+def test_logs_are_json_and_hold_no_secret(lab):
     redis = lab.own_redis().start()
     redis.command("CONFIG", "SET", "requirepass", SECRET)
     stores = lab.stores("redis+postgres", redis)
     stores["dedup"]["redis"]["url"] = f"redis://:{SECRET}@127.0.0.1:{redis.port}/0"
     stores["journal"]["postgres"]["url"] = stores["journal"]["postgres"]["url"].replace("postgres@", f"postgres:{SECRET}@")
-    token = tmp_path / "token"
-    token.write_text(f"{SECRET}\n", encoding="ascii")
     gateway = lab.gateway(stores=stores, routes=[route("keyed", "/keyed", key={"header": "Authorization"}), route()])
     lab.upstream.script("/fails", {"status": 500, "body": SECRET, "headers": [["Set-Cookie", SECRET]]})
     headers = [("Authorization", SECRET), ("Cookie", SECRET), ("X-Signature", SECRET)]

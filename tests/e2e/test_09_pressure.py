@@ -24,13 +24,8 @@ def raise_own_limit(count):
 
 def test_descriptor_exhaustion(lab):
     """With no descriptor left, nothing is lost for those who are connected, and it goes on when some are free again."""
-    gateway = lab.make_gateway()
-    wrapper = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (120, wrapper[1]))
-    try:
-        gateway.start()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, wrapper)
+    gateway = lab.gateway()
+    resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (120, 120))
     with gateway.connect() as good:
         assert good.request("POST", "/", [("X-Event-Id", "1")]).status == 200
         crowd = []

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stream that writes down what its loop tells it, and a loop that runs until a condition holds.
- * One loop per test process (Criterion forks for each test), so the loop is a global here.
+ * A stream that writes down what its loop tells it, and a connected pair of them.
  */
 #ifndef POSTERN_TESTS_IO_PROBE_H
 #define POSTERN_TESTS_IO_PROBE_H
 
-#include <criterion/criterion.h>
+#include <loop_goal.h>
 #include <postern/io/stream.h>
-
-#define GUARD_MS 20000u /* a condition that doesn't come true by then fails the test */
 
 struct probe {
     struct stream stream;
@@ -21,39 +18,6 @@ struct probe {
     char first[64];   /* the first of them */
     uint64_t seen_us; /* the loop's instant at the last event */
 };
-
-static struct loop loop;
-static bool (*goal)(void);
-static bool guard_expired;
-
-static inline void on_guard(struct deadline *deadline)
-{
-    (void)deadline;
-    guard_expired = true;
-    loop_stop(&loop);
-}
-
-/* To be called wherever something changed; stops the loop once the goal is reached. */
-static inline void check_goal(void)
-{
-    if (goal && goal())
-        loop_stop(&loop);
-}
-
-/* Runs the loop until `reached` answers true. */
-static inline void run_until(bool (*reached)(void))
-{
-    struct deadline guard = {.expired = on_guard};
-    if (reached())
-        return;
-    goal = reached;
-    deadline_set(&loop.deadlines, &guard, loop_now_ms(&loop) + GUARD_MS);
-    loop_run(&loop);
-    deadline_clear(&loop.deadlines, &guard);
-    goal = NULL;
-    cr_assert(!guard_expired, "the condition did not come true");
-    cr_assert(reached(), "the loop ended before the condition came true");
-}
 
 static inline struct probe *probe_of(struct stream *stream)
 {

@@ -24,7 +24,7 @@ struct replay_case {
 
 #define CASE(title, input, output)                                                                 \
     {                                                                                              \
-        .name = (title), .bytes = {.data = (input), .len = sizeof(input) - 1 }, .told = (output)   \
+        .name = (title), .bytes = {.data = (input), .len = sizeof(input) - 1}, .told = (output)    \
     }
 
 struct replay_opts {
@@ -53,8 +53,9 @@ struct replay {
 };
 
 static const char *const replay_fault_names[HTTP_FAULTS] = {
-    "NONE",      "SYNTAX",         "HOST",    "TARGET", "FRAMING", "CHUNK",       "HEAD_TOO_LARGE",
-    "TARGET_TOO_LONG", "VERSION", "METHOD", "CODING",  "EXPECTATION", "NO_MEMORY",
+    "NONE",           "SYNTAX",          "HOST",    "TARGET", "FRAMING", "CHUNK",
+    "HEAD_TOO_LARGE", "TARGET_TOO_LONG", "VERSION", "METHOD", "CODING",  "EXPECTATION",
+    "NO_MEMORY",
 };
 
 static void replay_tell_head(struct replay *run)

@@ -73,8 +73,14 @@ static const struct replay_case request_lines[] = {
     CASE("8-bit", "GET /\xc3\xa4 HTTP/1.1" END, "!TARGET"),
     CASE("tab in the target", "GET /a\tb HTTP/1.1" END, "!TARGET"),
     CASE("nul in the target", "GET /a\0b HTTP/1.1" END, "!SYNTAX"),
-    CASE("control in the target", "GET /a\x01" "b HTTP/1.1" END, "!SYNTAX"),
-    CASE("del in the target", "GET /a\x7f" "b HTTP/1.1" END, "!SYNTAX"),
+    CASE("control in the target",
+         "GET /a\x01"
+         "b HTTP/1.1" END,
+         "!SYNTAX"),
+    CASE("del in the target",
+         "GET /a\x7f"
+         "b HTTP/1.1" END,
+         "!SYNTAX"),
 };
 
 Test(http1_start_line, requests)

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A real loop that runs until a condition holds. One loop per test process (Criterion forks for
+ * each test), so it is a global here. For tests of what sits on a loop; nothing sleeps.
+ */
+#ifndef POSTERN_TESTS_LOOP_GOAL_H
+#define POSTERN_TESTS_LOOP_GOAL_H
+
+#include <criterion/criterion.h>
+#include <postern/io/loop.h>
+
+#define GUARD_MS 20000u /* a condition that doesn't come true by then fails the test */
+
+static struct loop loop;
+static bool (*goal)(void);
+static bool guard_expired;
+
+static inline void on_guard(struct deadline *deadline)
+{
+    (void)deadline;
+    guard_expired = true;
+    loop_stop(&loop);
+}
+
+/* To be called wherever something changed; stops the loop once the goal is reached. */
+static inline void check_goal(void)
+{
+    if (goal && goal())
+        loop_stop(&loop);
+}
+
+/* Runs the loop until `reached` answers true. */
+static inline void run_until(bool (*reached)(void))
+{
+    struct deadline guard = {.expired = on_guard};
+    if (reached())
+        return;
+    goal = reached;
+    deadline_set(&loop.deadlines, &guard, loop_now_ms(&loop) + GUARD_MS);
+    loop_run(&loop);
+    deadline_clear(&loop.deadlines, &guard);
+    goal = NULL;
+    cr_assert(!guard_expired, "the condition did not come true");
+    cr_assert(reached(), "the loop ended before the condition came true");
+}
+
+#endif
