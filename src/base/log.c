@@ -33,8 +33,9 @@ static_assert(LOG_LINE_MAX <= CHUNK_BYTES, "a chunk holds at least one whole lin
 
 #define CLOSE_US 2000000u /* what log_close gives a blocked descriptor, as its contract says */
 #define POLL_MS 50        /* how soon a writer that waits for the descriptor sees the closing */
-#define CLOSE_MARGIN_US (2u * POLL_MS * 1000u) /* for the writer to end in before CLOSE_US is up   \
-                                                */
+#define CLOSE_MARGIN_US                                                                            \
+    (2u * POLL_MS * 1000u) /* for the writer to end in before CLOSE_US is up                       \
+                            */
 
 struct log {
     int fd;

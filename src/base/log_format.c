@@ -16,8 +16,9 @@
 struct line {
     char *bytes; /* LOG_LINE_MAX of them */
     size_t len;
-    size_t text_max; /* bytes each text may take, without its quotes and the mark of a cut */
-    bool overflow;   /* something did not fit; what follows is not written either */
+    size_t spare;      /* for texts, without their quotes and the marks of cuts */
+    size_t texts_left; /* that share it: the message and the text fields not yet written */
+    bool overflow;     /* something did not fit; what follows is not written either */
 };
 
 static void put(struct line *line, struct slice bytes)
@@ -30,29 +31,41 @@ static void put(struct line *line, struct slice bytes)
     line->len += bytes.len;
 }
 
-/* Writes `text` escaped, as much as text_max allows, and the mark when that is not all. */
+/* The next bytes of output for `text`, at most `max`, and how many of its bytes they stand for;
+ * empty when not even one character fits. Escaped bytes lie in `scratch`. */
+static struct slice next_piece(struct slice text, size_t max, struct escaped *scratch,
+                               size_t *ret_taken)
+{
+    size_t run = escape_plain_run(text);
+    if (run > 0) {
+        *ret_taken = run < max ? run : max;
+        return slice_of(text.data, *ret_taken);
+    }
+    *scratch = escape_next(text);
+    *ret_taken = scratch->taken;
+    return slice_of(scratch->bytes, scratch->len <= max ? scratch->len : 0);
+}
+
+/* Writes `text` escaped, as much as its share of the spare room allows, and the mark when that is
+ * not all. What it does not use is left to the texts after it. */
 static void put_text(struct line *line, struct slice text)
 {
-    size_t left = line->text_max;
+    size_t left = line->spare / line->texts_left;
+    line->spare -= left;
+    line->texts_left--;
     while (text.len > 0 && !line->overflow) {
-        size_t taken = escape_plain_run(text);
-        struct slice piece = slice_of(text.data, taken < left ? taken : left);
-        struct escaped escaped;
-        if (taken == 0) {
-            escaped = escape_next(text);
-            taken = escaped.taken;
-            piece = slice_of(escaped.bytes, escaped.len);
-        }
-        bool cut = piece.len > left || piece.len < taken;
-        if (piece.len <= left)
-            put(line, piece);
-        if (cut) {
+        struct escaped scratch;
+        size_t taken;
+        struct slice piece = next_piece(text, left, &scratch, &taken);
+        if (piece.len == 0) {
             put(line, CUT_MARK);
-            return;
+            break;
         }
+        put(line, piece);
         left -= piece.len;
         text = slice_skip(text, taken);
     }
+    line->spare += left;
 }
 
 static void put_quoted(struct line *line, struct slice text)
@@ -154,20 +167,6 @@ static void put_plain(struct line *line, const struct log_entry *entry)
     put(line, SLICE("\n"));
 }
 
-/* Writes the whole line anew; false when it does not fit. */
-static bool try_line(struct line *line, enum log_format format, const struct log_entry *entry,
-                     size_t text_max)
-{
-    line->len = 0;
-    line->text_max = text_max;
-    line->overflow = false;
-    if (format == LOG_FORMAT_JSON)
-        put_json(line, entry);
-    else
-        put_plain(line, entry);
-    return !line->overflow;
-}
-
 /* The number of texts that share what room there is: the message and the text fields. */
 static size_t count_texts(const struct log_entry *entry)
 {
@@ -176,6 +175,21 @@ static size_t count_texts(const struct log_entry *entry)
         if (entry->fields[i].kind == LOG_FIELD_TEXT)
             texts++;
     return texts;
+}
+
+/* Writes the whole line anew; false when it does not fit. */
+static bool try_line(struct line *line, enum log_format format, const struct log_entry *entry,
+                     size_t spare)
+{
+    line->len = 0;
+    line->spare = spare;
+    line->texts_left = count_texts(entry);
+    line->overflow = false;
+    if (format == LOG_FORMAT_JSON)
+        put_json(line, entry);
+    else
+        put_plain(line, entry);
+    return !line->overflow;
 }
 
 size_t log_format_entry(enum log_format format, const struct log_entry *entry,
@@ -187,7 +201,7 @@ size_t log_format_entry(enum log_format format, const struct log_entry *entry,
     struct log_entry shorter = *entry;
     while (!try_line(&line, format, &shorter, 0) && shorter.count > 0)
         shorter.count--;
-    /* Fits: with every text cut to nothing the line had line.len bytes. */
-    (void)try_line(&line, format, &shorter, (LOG_LINE_MAX - line.len) / count_texts(&shorter));
+    /* Fits: with every text cut to its mark the line had line.len bytes. */
+    (void)try_line(&line, format, &shorter, LOG_LINE_MAX - line.len);
     return line.len;
 }

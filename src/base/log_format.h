@@ -18,8 +18,8 @@ struct log_entry {
 };
 
 /* Writes `entry` with its newline to `ret_line` and returns the length, at most LOG_LINE_MAX. What
- * is too long is cut evenly: every text keeps the same share of the line, and when not even the
- * names fit, fields at the end are left out. */
+ * is too long is cut so that no text crowds another one out, and when not even the names fit,
+ * fields at the end are left out. */
 size_t log_format_entry(enum log_format format, const struct log_entry *entry,
                         char ret_line[static LOG_LINE_MAX]);
 
