@@ -2,8 +2,12 @@
 /*
  * A strict JSON scanner (RFC 8259) that finds values by path without building anything: iterative,
  * depth-capped, no allocation but for unescaped strings. Numbers keep their raw text. A text that
- * is not valid JSON, has duplicate object keys on the way of a path, a lone surrogate, invalid
- * UTF-8, or is deeper than JSON_MAX_DEPTH is refused whole: a wrong key would be worse than none.
+ * is not valid JSON, has a byte order mark, a lone surrogate or invalid UTF-8, holds a name twice
+ * where a path asks for it, or is deeper than JSON_MAX_DEPTH is refused whole: a wrong key would be
+ * worse than none.
+ *
+ * Names no path asks for may repeat: they change none of the values found, whichever of them the
+ * upstream takes, and to remember them all would need memory in proportion to the text.
  */
 #ifndef POSTERN_POLICY_JSON_H
 #define POSTERN_POLICY_JSON_H
@@ -15,12 +19,12 @@
 
 #define JSON_MAX_DEPTH 128u
 #define JSON_MAX_PATH_PARTS 16u
-#define JSON_MAX_PATHS 64u
+#define JSON_MAX_PATHS 64u /* one bit each in a word */
 
-/* A path as people write it: "data.messageId", "items.0.id"; a part of digits also indexes arrays;
- * "\." is a dot inside a name. */
+/* A path as people write it: "data.messageId", "items.0.id"; a part of digits (without leading
+ * zeros) also indexes arrays; "\." is a dot inside a name and "\\" a backslash. */
 struct json_path {
-    struct slice parts[JSON_MAX_PATH_PARTS];
+    struct slice parts[JSON_MAX_PATH_PARTS]; /* compared with unescaped names */
     size_t count;
 };
 
@@ -38,27 +42,37 @@ enum json_kind {
 struct json_value {
     enum json_kind kind;
     struct slice raw;  /* as in the text; strings with their quotes */
-    struct slice text; /* strings: unescaped (in the arena if it had escapes, else in the text);
-                          numbers, booleans: raw */
+    struct slice text; /* strings: unescaped (in the arena if it had escapes, else in the text; may
+                          hold NUL); all others: as raw */
 };
 
 enum json_result {
     JSON_OK,
     JSON_INVALID,       /* not RFC 8259 */
-    JSON_DUPLICATE_KEY, /* an object that a path passes through, or reads from, has a name twice */
+    JSON_DUPLICATE_KEY, /* a name that a path asks for stands twice in one object, however spelled:
+                           "a" and "\u0061" are one */
     JSON_TOO_DEEP,
     JSON_NO_MEMORY,
 };
 
 /* Reads a path from its text; the parts borrow `text` or lie in `arena` (escaped ones). False:
- * empty, an empty part, or too many. */
+ * empty, an empty part, too many, a backslash before anything but a dot or a backslash, or no
+ * memory. */
 bool json_path_parse(struct slice text, struct arena *arena, struct json_path *ret_path);
 
 /* Scans the whole of `text` once and fills `ret_values[i]` for `paths[i]` (JSON_ABSENT when not
- * there). On any result but JSON_OK the values are all JSON_ABSENT. At most JSON_MAX_PATHS. With
- * count 0 it only validates. */
+ * there). On any result but JSON_OK (the first fault of the text decides which) the values are all
+ * JSON_ABSENT. At most JSON_MAX_PATHS. With count 0 it only validates. */
 enum json_result json_find(struct slice text, const struct json_path *paths, size_t count,
                            struct arena *arena, struct json_value *ret_values);
+
+/* As json_find, but leaves the text of strings with escapes for json_read_text, so that nobody pays
+ * memory for a string he won't use. */
+enum json_result json_locate(struct slice text, const struct json_path *paths, size_t count,
+                             struct json_value *ret_values);
+
+/* Fills the text of a value of json_locate. False: no memory; the value is unchanged. */
+bool json_read_text(struct json_value *value, struct arena *arena);
 
 /* A word for logs and metrics, static storage. */
 const char *json_result_text(enum json_result result);

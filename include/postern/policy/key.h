@@ -3,9 +3,30 @@
  * What makes two arrivals the same event: a route's list of key rules, tried in order, over one
  * complete request. Pure: no I/O, no time.
  *
- * digest = SHA-256( part(version) part(route name) part(rule number and kind) part(value) … ) cut
- * to 128 bits, each part with its length in front. The rule is in the digest, so that a header
- * value never equals a body field's.
+ * digest = the first 128 bits of
+ *     SHA-256( version, part(route name), rule, value … )
+ *     rule    kind byte; header, query: part(name as the rule spells it);
+ *             json, fields: number of paths, each: number of parts, part …
+ *     value   payload: part(body); header, query: part(value);
+ *             json, fields: kind byte (string, number, true, false) and part(text)
+ *
+ * Every part has its length in front: `ab`+`c` is not `a`+`bc`.
+ *
+ * The rule is in the digest as it is defined, not by its place in the list:
+ * - Two rules never make the same key. An order 5 by header and a customer 5 by body are two
+ *   events; if they shared a key, one would be lost. The price: an event whose first arrival had
+ *   the header and whose retry lacks it is let through twice. Losing is worse, and senders repeat
+ *   their requests unchanged.
+ * - Rules may be added, removed or moved at a reload without touching the keys of the others, and
+ *   `missing: payload` makes the same key as a `payload` rule in the list.
+ * - An edited rule makes new keys: what it asks for has changed, and old values must not pass for
+ *   new ones. Retries of events from before the edit are then not known.
+ * All paths of one json rule are spellings of one thing: which of them held the value is not in the
+ * digest, so that the same id under another of its names is the same event.
+ *
+ * A JSON string and a JSON number of the same text are different ("5" is not 5), and numbers are
+ * compared as they were written (1 is not 1.0): the scanner keeps the text, and what an upstream
+ * makes of it isn't known here.
  */
 #ifndef POSTERN_POLICY_KEY_H
 #define POSTERN_POLICY_KEY_H
@@ -20,29 +41,28 @@
 #include <stdint.h>
 
 #define KEY_MAX_RULES 8u
-#define KEY_MAX_VALUE_BYTES                                                                        \
-    4096u /* a longer header, query or field value is "no key" with its own reason                 \
-           */
+#define KEY_MAX_FIELDS 16u /* paths of a KEY_FIELDS rule; KEY_JSON: JSON_MAX_PATHS */
+
+/* A longer header, query or field value is "no key" with its own reason: ids are short, and a path
+ * that points at a text is a mistake that should show. */
+#define KEY_MAX_VALUE_BYTES 4096u
 
 enum key_kind {
     KEY_PAYLOAD, /* SHA-256 of the raw body; an empty body has no key */
     KEY_HEADER,  /* one field's value; missing, empty, or sent twice: no key */
-    KEY_QUERY,   /* one query parameter's percent-decoded value; missing, empty, or given twice: no
-                    key */
+    KEY_QUERY,   /* one query parameter's percent-decoded value ('+' stays '+'); missing, empty, or
+                    given twice: no key */
     KEY_JSON,    /* the first of `paths` that holds a string (not empty), number or boolean; null,
-                    objects and    arrays count as absent */
-    KEY_FIELDS,  /* all of `paths`, each a string (may be empty), number or boolean */
+                    empty strings, objects and arrays count as absent */
+    KEY_FIELDS,  /* all of `paths`, each a string (may be empty, but not all of them), number or
+                    boolean */
 };
 
 struct key_rule {
     enum key_kind kind;
     struct slice name;             /* header or query */
     const struct json_path *paths; /* json, fields */
-    size_t path_count;
-};
-
-struct key_field {
-    struct slice name, value;
+    size_t path_count;             /* at least 1; at most JSON_MAX_PATHS or KEY_MAX_FIELDS */
 };
 
 /* What a key is made from; everything borrowed. */
@@ -66,7 +86,7 @@ enum key_miss {
     KEY_MISS_NOT_JSON,   /* the body can't be trusted as JSON: see the detail */
     KEY_MISS_NOT_SCALAR, /* an object or array stands where a value should */
     KEY_MISS_ENCODING,   /* a query value with broken percent-encoding */
-    KEY_MISS_NO_MEMORY,
+    KEY_MISS_NO_MEMORY,  /* no memory, or OpenSSL failed: what the key is can't be said now */
     KEY_MISSES
 };
 
@@ -74,15 +94,17 @@ struct key_result {
     bool found;
     struct event_key key;
     size_t rule;           /* index of the rule that gave it */
-    enum key_miss miss;    /* of the first rule, when none gave one */
+    enum key_miss miss;    /* when none gave one: of the first rule, or KEY_MISS_NO_MEMORY */
     enum json_result json; /* with KEY_MISS_NOT_JSON */
     /* The parts that were hashed, for `postern key` and explain; slices into the input or the
-     * arena. */
-    struct slice values[16];
+     * arena. For payload the body. */
+    struct slice values[KEY_MAX_FIELDS];
     size_t value_count;
 };
 
-/* Tries `rules` in order. Allocates only unescaped strings in `arena`. */
+/* Tries `rules` in order. Allocates only unescaped strings in `arena`. KEY_MISS_NO_MEMORY ends the
+ * search: a later rule would give the event another key than it has on a better day, so the
+ * exchange must fail rather than pass as "without key". */
 struct key_result key_make(const struct key_rule *rules, size_t rule_count,
                            const struct key_input *input, struct digester *digester,
                            struct arena *arena);

@@ -70,13 +70,14 @@ enum outcome {
 
 struct outcome_row {
     const char *name;   /* metric label and log word, "rejected_no_route" */
-    const char *header; /* Postern-Outcome */
+    const char *header; /* Postern-Outcome: accepted, duplicate, in-flight, bypassed, rejected,
+                           failed or unknown: the book's name, spelled for a header */
     enum book book;
-    uint16_t status;  /* of our own answer; 0: the upstream's answer is relayed, or nobody is there
-                         to answer */
-    const char *type; /* last part of the problem type, NULL when it's no problem:
-                         "urn:postern:problem:<type>" */
-    const char *title;
+    uint16_t status;   /* of our own answer; 0: the upstream's answer is relayed, or nobody is there
+                          to answer */
+    const char *type;  /* last part of the problem type, NULL when it's no problem:
+                          "urn:postern:problem:<type>" */
+    const char *title; /* like detail never NULL, and fit to stand in JSON as it is */
     const char *detail;     /* what to do about it, for a person */
     uint32_t retry_after_s; /* 0: no Retry-After */
     bool close;             /* the connection can't be used after it */

@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which route a request takes, and that route's settings. First match in the order of the file
- * wins. Matching is on the path as it came, after a check that it can't mean two things: a request
- * whose path has dot segments, empty segments, backslashes or percent-encoded separators is never
- * matched through them (RELIABILITY 4.3, route confusion): patterns match raw bytes.
+ * wins. Patterns match raw bytes, case included, and nothing is decoded or normalised.
+ *
+ * Route confusion (RELIABILITY 4.3): a path that an upstream may read as another one matches no
+ * route at all, not even a catch-all; else a request could slip past the route (and its rules) that
+ * guards the path it really means. Such paths have
+ * - a dot segment, also encoded or with parameters: /github/../pay, /github/%2e%2e/pay, /a/..;x/b
+ * - an empty segment: //pay, /a//b (one slash at the end is fine)
+ * - a backslash, or an encoded slash, backslash, NUL or semicolon: /pay%2f, /a%5c..%5cb
+ * - an encoded character that needs no encoding (RFC 3986 6.2.2.2): /p%61y
+ * Other spellings (/PAY, /pay;x, /pay/) are other paths: they don't match /pay, but may match a
+ * prefix. A catch-all behind a guarded path is only as safe as its upstream is exact about these.
  */
 #ifndef POSTERN_POLICY_ROUTE_H
 #define POSTERN_POLICY_ROUTE_H
@@ -59,10 +67,14 @@ struct route_opts {
     uint64_t body_bytes; /* largest body */
 };
 
-/* The index of the first of `routes` that matches, or SIZE_MAX. `host` may carry a port; any case.
- */
+/* The index of the first of `routes` that matches, or SIZE_MAX. `host` may carry a port and a dot
+ * at its end, in any case; `path` is as it came, without the query. */
 size_t route_find(const struct route_opts *routes, size_t count, struct slice host,
                   struct slice method, struct slice path);
+
+/* True when a request's path can't mean two things (see above), and so may match a route. The
+ * configuration holds its patterns to it as well: others could never match. */
+bool route_path_is_plain(struct slice path);
 
 /* True when `status` counts as accepted. */
 bool route_is_success(const struct route_opts *route, uint16_t status);
