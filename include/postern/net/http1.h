@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * HTTP/1.1 (RFC 9110, RFC 9112) from bytes to heads and bodies, and heads back to bytes. llhttp
- * does the grammar; what every llhttp version lets through (docs/guarantees.md, "What is refused at
- * the door") is refused here. Knows no webhook.
+ * does the grammar of heads; what it lets through (docs/guarantees.md, "What is refused at the
+ * door") is refused here, and body framing is decoded here, so that every llhttp version gives the
+ * same answer. Knows no webhook.
  *
  * A head is gathered into the owner's arena until its empty line, checked line by line on the way
  * (bare LF or CR, folded lines, limits), and then parsed in one go, so that every slice of a head
@@ -14,8 +15,7 @@
  *     case HTTP1_HEAD:      … reader.head …      at most once per message
  *     case HTTP1_BODY:      … piece …            any number of times, never empty
  *     case HTTP1_DONE:      … http1_reset …      the rest of input belongs to the next message
- *     case HTTP1_FAULT:     … reader.fault …     answer and close; no call after this but
- * http1_reset
+ *     case HTTP1_FAULT:     … reader.fault …     answer and close; only http1_reset after this
  *   }
  */
 #ifndef POSTERN_NET_HTTP1_H
@@ -25,7 +25,6 @@
 #include <postern/base/buf.h>
 #include <postern/base/slice.h>
 #include <postern/base/status.h>
-#include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -75,11 +74,11 @@ struct http_head {
     struct slice path;    /* requests: target up to '?' */
     struct slice query;   /* requests: after '?', or empty */
     struct slice host;    /* requests: the one valid Host (or the authority of an absolute-form
-                             target); empty in    HTTP/1.0 without */
+                             target), host[:port]; empty in HTTP/1.0 without */
     uint16_t status;      /* responses: 200 … 599, interim 1xx are swallowed */
     uint8_t minor;        /* HTTP/1.<minor>, 0 or 1 */
     bool keep_alive;      /* the connection may carry another message after this one */
-    bool expect_continue; /* requests: 100-continue is waited for */
+    bool expect_continue; /* requests: a body is to come and 100-continue is waited for */
     enum http_body body;
     uint64_t content_length; /* when body is HTTP_BODY_SIZED */
     struct http_field *fields;
@@ -96,7 +95,8 @@ enum http_fault {
                          */
     HTTP_FAULT_FRAMING, /* 400 Content-Length and Transfer-Encoding conflict, repeat or can't be
                            understood */
-    HTTP_FAULT_CHUNK,   /* 400 malformed chunk, extension or trailer over its limit */
+    HTTP_FAULT_CHUNK,   /* 400 malformed chunk or trailer, framing in a trailer, overhead over its
+                           limit */
     HTTP_FAULT_HEAD_TOO_LARGE,  /* 431 header block over the limit, or too many fields */
     HTTP_FAULT_TARGET_TOO_LONG, /* 414 */
     HTTP_FAULT_VERSION,         /* 505 */
@@ -108,11 +108,13 @@ enum http_fault {
 };
 
 struct http_limits {
-    size_t head_bytes;           /* request or status line and fields */
+    size_t head_bytes;           /* request or status line, fields and the empty line, with CRLFs */
     size_t target_bytes;         /* request target */
     size_t fields;               /* number of field lines */
-    size_t chunk_overhead_bytes; /* chunk extensions and trailers of one message, together; also
-                                    bounds runs of tiny chunks' size lines */
+    size_t chunk_overhead_bytes; /* chunked framing (size lines, extensions, trailers) of one
+                                    message beyond the data it carried so far: each data byte earns
+                                    one byte of framing back, so that a long stream of ordinary
+                                    chunks never meets the limit and a run of tiny ones does */
 };
 
 #define HTTP_LIMITS_DEFAULT                                                                        \
@@ -121,7 +123,8 @@ struct http_limits {
 
 enum http1_event { HTTP1_NEED_MORE, HTTP1_HEAD, HTTP1_BODY, HTTP1_DONE, HTTP1_FAULT };
 
-#define HTTP1_PARSER_BYTES 128 /* room for llhttp_t, asserted in http1_reader.c */
+/* The longest field name that is refused in a trailer, "transfer-encoding". */
+#define HTTP1_TRAILER_NAME_BYTES 17
 
 struct http1_reader {
     struct http_head head; /* after HTTP1_HEAD */
@@ -129,14 +132,19 @@ struct http1_reader {
     /* Private from here. Small on purpose: an idle connection carries one. */
     struct arena *arena;
     const struct http_limits *limits;
-    struct slice piece;
     char *gathered; /* head bytes so far, in the arena */
-    size_t gathered_bytes, gathered_capacity, scanned_bytes;
-    size_t field_capacity;
+    size_t gathered_bytes, gathered_capacity;
+    size_t scanned_bytes; /* of the head, up to here no LF is missed */
+    size_t line_start;    /* where the head's unfinished line begins */
+    size_t field_lines;
+    uint64_t remaining_bytes; /* of a sized body, or of the chunk at hand */
     uint64_t overhead_bytes;
-    uint8_t state;
-    bool is_response, no_body_expected, tunnel_ended;
-    alignas(8) unsigned char parser[HTTP1_PARSER_BYTES];
+    uint8_t state, chunk_state;
+    uint8_t
+        skipped_messages; /* empty lines before a request, interim responses before a response */
+    uint8_t size_digits, trailer_name_bytes;
+    bool is_response, no_body_expected;
+    char trailer_name[HTTP1_TRAILER_NAME_BYTES];
 };
 
 /* Prepares to read requests. `arena` receives heads and has to outlive their use; `limits` is

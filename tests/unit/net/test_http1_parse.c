@@ -2,6 +2,7 @@
 /* Unit tests of net/http1_parse: the fields a head comes out with. */
 #include "http1_internal.h"
 #include "http1_replay.h"
+#include <stdio.h>
 
 /* The reader after the head in `text`, fed a byte at a time from one place that is overwritten. */
 static void read_head(struct replay *run, struct slice text)
@@ -55,7 +56,7 @@ Test(http1_parse, fields)
  * that passes, each come as one name and one value. */
 Test(http1_parse, fields_that_llhttp_reads_itself)
 {
-    static const struct slice values[] = {
+    const struct slice values[] = {
         SLICE("Connection: close"),
         SLICE("Connection: keep-alive, Upgrade ,foo"),
         SLICE("Connection:,,close,"),

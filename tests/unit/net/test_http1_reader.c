@@ -272,7 +272,7 @@ Test(http1_reader, memory_running_out)
             replay_init(&run, &opts);
             run.arena.ceiling_bytes = ceiling;
             struct cutting cutting = {.most = most};
-            struct slice bytes = SLICE(text);
+            struct slice bytes = slice_str(text);
             while (bytes.len > 0 && !run.over) {
                 size_t len = replay_next_len(&cutting, bytes.len);
                 replay_feed(&run, slice_of(bytes.data, len));

@@ -32,7 +32,7 @@ Test(http1_writer, lines)
 
 Test(http1_writer, chunk_heads)
 {
-    static const struct {
+    const struct {
         uint64_t size;
         struct slice text;
     } rows[] = {
