@@ -110,10 +110,10 @@ Test(metrics, rows_share_no_cache_line)
 {
     (void)metrics_counter(metrics, "a_total", "A.", NULL);
     seal();
-    const char *first = (void *)metrics_row(metrics, 0).values;
-    const char *second = (void *)metrics_row(metrics, 1).values;
+    uintptr_t first = (uintptr_t)metrics_row(metrics, 0).values;
+    uintptr_t second = (uintptr_t)metrics_row(metrics, 1).values;
     cr_assert_geq(second - first, 128);
-    cr_assert_eq((uintptr_t)first % 128, 0);
+    cr_assert_eq(first % 128, 0);
 }
 
 /* Observes each limit of `kind` and the number above it; bucket i then has its own limit and the
