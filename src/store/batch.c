@@ -10,9 +10,6 @@
 #define BATCH_CHUNK_BYTES (32u << 10) /* a quiet worker's batch is one allocation of this */
 #define BATCH_FIRST_ROWS 64u
 
-/* Times are kept within the 48 bits of a UUIDv7, which both databases hold. */
-#define TIME_MAX_MS (((uint64_t)1 << 48) - 1)
-
 struct batch *batch_new(uint64_t now_ms)
 {
     struct batch *batch = calloc(1, sizeof(*batch));
@@ -99,8 +96,7 @@ static void copy_record(struct batch_row *row, const struct journal_record *reco
     row->id = record->event_id;
     row->has_key = record->has_key;
     row->key = record->key;
-    row->window_ends_at_ms = record->window_ends_at_ms < TIME_MAX_MS ? record->window_ends_at_ms
-                                                                     : TIME_MAX_MS;
+    row->window_ends_at_ms = batch_time_ms(record->window_ends_at_ms);
     row->duration_ms = record->duration_ms;
     row->response_status = record->response_status;
     copy_fields(row, record);

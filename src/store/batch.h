@@ -63,6 +63,13 @@ struct batch {
     struct fold fold;         /* filled when the batch is sent */
 };
 
+/* Wall-clock milliseconds cut to the 48 bits of a UUIDv7, which both databases hold. */
+static inline uint64_t batch_time_ms(uint64_t ms)
+{
+    const uint64_t max_ms = ((uint64_t)1 << 48) - 1;
+    return ms < max_ms ? ms : max_ms;
+}
+
 /* An empty batch, or NULL when out of memory. */
 struct batch *batch_new(uint64_t now_ms);
 

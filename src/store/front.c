@@ -200,8 +200,10 @@ void front_count_duplicate(struct journal *journal, const struct uuid *event_id,
 {
     struct front *front = container_of(journal, struct front, journal);
     assert(!front->closing);
-    struct fold_entry entry = {
-        .event_id = *event_id, .count = 1, .last_at_ms = at_ms, .since_ms = front_now_ms(front)};
+    struct fold_entry entry = {.event_id = *event_id,
+                               .count = 1,
+                               .last_at_ms = batch_time_ms(at_ms),
+                               .since_ms = front_now_ms(front)};
     if (fold_add(&front->fresh, &entry))
         set_flush(front);
     else

@@ -153,7 +153,7 @@ void front_load_begin(struct front *front, struct journal_load *load)
     assert(!front->load && !front->closing);
     front->load = load;
     front->load_after = (struct uuid){{0}};
-    front->load_after_ms = load->now_ms;
+    front->load_after_ms = batch_time_ms(load->now_ms);
     load->keys = 0;
 }
 

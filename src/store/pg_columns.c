@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * PostgreSQL's binary arrays, written by hand: a head of five numbers, then each element's length
+ * and bytes (length -1: NULL). A column's size is summed first, so that it is reserved once and
+ * filled without checks.
+ */
+#include "pg_columns.h"
+
+#include <endian.h>
+#include <limits.h>
+
+#define ARRAY_HEAD_BYTES 20u
+#define KEEP_BYTES (64u << 10) /* of one column, while nothing is to be sent */
+
+const char pg_columns_insert[] =
+    "INSERT INTO event (id, received_at, key, window_ends_at, response_status, duration_ms,"
+    " route, method, target, headers, content_type, body, client, mode, state, outcome)"
+    " SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+    " ON CONFLICT (id, received_at) DO NOTHING";
+
+/* The bounds let the planner leave out all other days. */
+const char pg_columns_count[] =
+    "UPDATE event e SET duplicates = e.duplicates +"
+    " CASE WHEN $5 AND e.last_duplicate_at >= d.last_at THEN 0 ELSE d.count END,"
+    " last_duplicate_at = greatest(e.last_duplicate_at, d.last_at)"
+    " FROM unnest($1, $2, $3, $4) AS d (id, received_at, count, last_at)"
+    " WHERE e.id = d.id AND e.received_at = d.received_at"
+    " AND e.received_at BETWEEN $6 AND $7 RETURNING e.id";
+
+enum kind { KIND_ID, KIND_RECEIVED, KIND_KEY, KIND_WINDOW, KIND_STATUS, KIND_DURATION, KIND_FIELD };
+
+/* OIDs of pg_type, fixed for ever. */
+enum { OID_BOOL = 16, OID_BYTEA = 17, OID_INT8 = 20, OID_INT4 = 23, OID_TEXT = 25 };
+enum { OID_TIME = 1184, OID_UUID = 2950 };
+enum { OID_BYTEA_ARRAY = 1001, OID_INT4_ARRAY = 1007, OID_TEXT_ARRAY = 1009 };
+enum { OID_INT8_ARRAY = 1016, OID_TIME_ARRAY = 1185, OID_UUID_ARRAY = 2951 };
+
+static const struct column {
+    enum kind kind;
+    enum row_field field; /* KIND_FIELD */
+    unsigned int array_oid, element_oid;
+} insert_columns[PG_COLUMNS_INSERT] = {
+    {KIND_ID, 0, OID_UUID_ARRAY, OID_UUID},
+    {KIND_RECEIVED, 0, OID_TIME_ARRAY, OID_TIME},
+    {KIND_KEY, 0, OID_BYTEA_ARRAY, OID_BYTEA},
+    {KIND_WINDOW, 0, OID_TIME_ARRAY, OID_TIME},
+    {KIND_STATUS, 0, OID_INT4_ARRAY, OID_INT4},
+    {KIND_DURATION, 0, OID_INT8_ARRAY, OID_INT8},
+    {KIND_FIELD, ROW_ROUTE, OID_TEXT_ARRAY, OID_TEXT},
+    {KIND_FIELD, ROW_METHOD, OID_TEXT_ARRAY, OID_TEXT},
+    {KIND_FIELD, ROW_TARGET, OID_BYTEA_ARRAY, OID_BYTEA},
+    {KIND_FIELD, ROW_HEADERS, OID_BYTEA_ARRAY, OID_BYTEA},
+    {KIND_FIELD, ROW_CONTENT_TYPE, OID_BYTEA_ARRAY, OID_BYTEA},
+    {KIND_FIELD, ROW_BODY, OID_BYTEA_ARRAY, OID_BYTEA},
+    {KIND_FIELD, ROW_CLIENT, OID_TEXT_ARRAY, OID_TEXT},
+    {KIND_FIELD, ROW_MODE, OID_TEXT_ARRAY, OID_TEXT},
+    {KIND_FIELD, ROW_STATE, OID_TEXT_ARRAY, OID_TEXT},
+    {KIND_FIELD, ROW_OUTCOME, OID_TEXT_ARRAY, OID_TEXT},
+};
+
+/* ---- numbers ---- */
+
+char *pg_put_u32(char *at, uint32_t number)
+{
+    number = htobe32(number);
+    memcpy(at, &number, sizeof(number));
+    return at + sizeof(number);
+}
+
+char *pg_put_u64(char *at, uint64_t number)
+{
+    number = htobe64(number);
+    memcpy(at, &number, sizeof(number));
+    return at + sizeof(number);
+}
+
+uint64_t pg_get_u64(const char *at)
+{
+    uint64_t number;
+    memcpy(&number, at, sizeof(number));
+    return be64toh(number);
+}
+
+#define EPOCH_2000_MS 946684800000
+
+int64_t pg_time_of_ms(uint64_t ms)
+{
+    return ((int64_t)ms - EPOCH_2000_MS) * 1000;
+}
+
+uint64_t pg_ms_of_time(int64_t time)
+{
+    return (uint64_t)(time / 1000 + EPOCH_2000_MS);
+}
+
+/* ---- elements ---- */
+
+static char *put_null(char *at)
+{
+    return pg_put_u32(at, UINT32_MAX);
+}
+
+static char *put_bytes(char *at, const void *bytes, size_t len)
+{
+    at = pg_put_u32(at, (uint32_t)len);
+    memcpy(at, bytes, len);
+    return at + len;
+}
+
+static char *put_number(char *at, uint64_t number)
+{
+    return pg_put_u64(pg_put_u32(at, 8), number);
+}
+
+static char *put_time(char *at, uint64_t ms)
+{
+    return put_number(at, (uint64_t)pg_time_of_ms(ms));
+}
+
+static char *put_element(char *at, const struct column *column, const struct batch_row *row)
+{
+    switch (column->kind) {
+    case KIND_ID:
+        return put_bytes(at, row->id.bytes, sizeof(row->id.bytes));
+    case KIND_RECEIVED:
+        return put_time(at, uuid_time_ms(&row->id));
+    case KIND_KEY:
+        return row->has_key ? put_bytes(at, row->key.digest, EVENT_KEY_BYTES) : put_null(at);
+    case KIND_WINDOW:
+        return row->has_key ? put_time(at, row->window_ends_at_ms) : put_null(at);
+    case KIND_STATUS:
+        return pg_put_u32(pg_put_u32(at, 4), row->response_status);
+    case KIND_DURATION:
+        return put_number(at, row->duration_ms);
+    case KIND_FIELD:
+        break;
+    }
+    return put_bytes(at, row->fields[column->field].data, row->fields[column->field].len);
+}
+
+/* ---- arrays ---- */
+
+static char *put_head(char *at, unsigned int element_oid, size_t count)
+{
+    at = pg_put_u32(at, 1); /* dimensions */
+    at = pg_put_u32(at, 1); /* may hold NULLs */
+    at = pg_put_u32(at, element_oid);
+    at = pg_put_u32(at, (uint32_t)count);
+    return pg_put_u32(at, 1); /* the first subscript */
+}
+
+/* Room for a parameter of `size` bytes, or NULL. */
+static char *reserve(struct pg_columns *columns, size_t index, size_t size)
+{
+    buf_clear(&columns->bytes[index]);
+    return buf_reserve(&columns->bytes[index], size);
+}
+
+static void finish(struct pg_columns *columns, size_t index, const char *end, unsigned int oid)
+{
+    struct buf *bytes = &columns->bytes[index];
+    buf_commit(bytes, (size_t)(end - (bytes->data + bytes->end)));
+    columns->types[index] = oid;
+    columns->values[index] = buf_slice(bytes).data;
+    columns->lengths[index] = (int)buf_len(bytes);
+}
+
+static size_t column_bytes(const struct column *column, struct batch_row *const *rows, size_t count)
+{
+    /* A length and the largest fixed element, a uuid or a digest. */
+    size_t bytes = ARRAY_HEAD_BYTES + count * (column->kind == KIND_FIELD ? 4 : 4 + 16);
+    if (column->kind == KIND_FIELD)
+        for (size_t i = 0; i < count; i++)
+            bytes += rows[i]->fields[column->field].len;
+    return bytes;
+}
+
+enum status pg_columns_of_rows(struct pg_columns *columns, struct batch_row *const *rows,
+                               size_t count)
+{
+    for (size_t c = 0; c < PG_COLUMNS_INSERT; c++) {
+        const struct column *column = &insert_columns[c];
+        char *at = reserve(columns, c, column_bytes(column, rows, count));
+        if (!at)
+            return STATUS_NO_MEMORY;
+        at = put_head(at, column->element_oid, count);
+        for (size_t i = 0; i < count; i++)
+            at = put_element(at, column, rows[i]);
+        finish(columns, c, at, column->array_oid);
+    }
+    return STATUS_OK;
+}
+
+/* ---- counts ---- */
+
+enum fold_column { FOLD_ID, FOLD_RECEIVED, FOLD_COUNT, FOLD_LAST, FOLD_AGAIN, FOLD_FROM, FOLD_TO };
+
+static const unsigned int fold_array_oids[] = {OID_UUID_ARRAY, OID_TIME_ARRAY, OID_INT8_ARRAY,
+                                               OID_TIME_ARRAY};
+static const unsigned int fold_element_oids[] = {OID_UUID, OID_TIME, OID_INT8, OID_TIME};
+
+static char *put_entry(char *at, size_t column, const struct fold_entry *entry)
+{
+    if (column == FOLD_ID)
+        return put_bytes(at, entry->event_id.bytes, sizeof(entry->event_id.bytes));
+    if (column == FOLD_RECEIVED)
+        return put_time(at, uuid_time_ms(&entry->event_id));
+    if (column == FOLD_COUNT)
+        return put_number(at, entry->count);
+    return put_time(at, entry->last_at_ms);
+}
+
+static enum status put_fold_column(struct pg_columns *columns, size_t column,
+                                   const struct fold *fold)
+{
+    char *at = reserve(columns, column, ARRAY_HEAD_BYTES + fold->count * (4 + 16));
+    if (!at)
+        return STATUS_NO_MEMORY;
+    at = put_head(at, fold_element_oids[column], fold->count);
+    for (size_t i = 0; i < fold->count; i++)
+        at = put_entry(at, column, &fold->entries[i]);
+    finish(columns, column, at, fold_array_oids[column]);
+    return STATUS_OK;
+}
+
+/* A single number in `size` (1 or 8) bytes. */
+static enum status put_scalar(struct pg_columns *columns, size_t column, uint64_t number,
+                              size_t size, unsigned int oid)
+{
+    char bytes[8], *at = reserve(columns, column, size);
+    if (!at)
+        return STATUS_NO_MEMORY;
+    pg_put_u64(bytes, number);
+    memcpy(at, bytes + sizeof(bytes) - size, size);
+    finish(columns, column, at + size, oid);
+    return STATUS_OK;
+}
+
+/* Ids sort by time, so the first and the last entry bound the days. */
+enum status pg_columns_of_fold(struct pg_columns *columns, const struct fold *fold, bool again)
+{
+    enum status status = STATUS_OK;
+    for (size_t c = FOLD_ID; status == STATUS_OK && c <= FOLD_LAST; c++)
+        status = put_fold_column(columns, c, fold);
+    uint64_t from_ms = uuid_time_ms(&fold->entries[0].event_id);
+    uint64_t to_ms = uuid_time_ms(&fold->entries[fold->count - 1].event_id);
+    if (status == STATUS_OK)
+        status = put_scalar(columns, FOLD_AGAIN, again, 1, OID_BOOL);
+    if (status == STATUS_OK)
+        status = put_scalar(columns, FOLD_FROM, (uint64_t)pg_time_of_ms(from_ms), 8, OID_TIME);
+    if (status == STATUS_OK)
+        status = put_scalar(columns, FOLD_TO, (uint64_t)pg_time_of_ms(to_ms), 8, OID_TIME);
+    return status;
+}
+
+/* ---- memory ---- */
+
+void pg_columns_init(struct pg_columns *columns)
+{
+    *columns = (struct pg_columns){.lengths = {0}};
+    /* libpq's lengths are ints; what a batch may hold is far below. */
+    for (size_t i = 0; i < PG_COLUMNS_INSERT; i++)
+        buf_init(&columns->bytes[i], INT_MAX);
+}
+
+void pg_columns_done(struct pg_columns *columns)
+{
+    for (size_t i = 0; i < PG_COLUMNS_INSERT; i++)
+        buf_done(&columns->bytes[i]);
+}
+
+void pg_columns_trim(struct pg_columns *columns)
+{
+    for (size_t i = 0; i < PG_COLUMNS_INSERT; i++)
+        buf_trim(&columns->bytes[i], KEEP_BYTES);
+}

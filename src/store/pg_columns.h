@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A batch as the parameters of two statements: one binary array per column, so that any number of
+ * rows is one statement. Each record's bytes are copied here once, from the batch.
+ */
+#ifndef POSTERN_STORE_PG_COLUMNS_H
+#define POSTERN_STORE_PG_COLUMNS_H
+
+#include "batch.h"
+
+#include <postern/base/buf.h>
+
+#define PG_COLUMNS_INSERT 16
+#define PG_COLUMNS_COUNT 7
+
+/* The statements that take them. */
+extern const char pg_columns_insert[];
+extern const char pg_columns_count[];
+
+struct pg_columns {
+    struct buf bytes[PG_COLUMNS_INSERT];
+    unsigned int types[PG_COLUMNS_INSERT]; /* OIDs */
+    const char *values[PG_COLUMNS_INSERT];
+    int lengths[PG_COLUMNS_INSERT];
+};
+
+/* Prepares them, empty. */
+void pg_columns_init(struct pg_columns *columns);
+
+/* Frees the memory. */
+void pg_columns_done(struct pg_columns *columns);
+
+/* Frees what a large batch has left behind. */
+void pg_columns_trim(struct pg_columns *columns);
+
+/* Fills the parameters of pg_columns_insert with `count` rows. STATUS_NO_MEMORY: nothing to send.
+ * The parameters are valid until the next call. */
+NODISCARD enum status pg_columns_of_rows(struct pg_columns *columns, struct batch_row *const *rows,
+                                         size_t count);
+
+/* Fills the parameters of pg_columns_count with a sorted, non-empty fold. `again`: these counts
+ * have been sent before, nobody knows if they were committed; an event whose last duplicate is as
+ * late is then taken to have them. */
+NODISCARD enum status pg_columns_of_fold(struct pg_columns *columns, const struct fold *fold,
+                                         bool again);
+
+/* Milliseconds since 1970 as the microseconds since 2000 of a timestamptz, and back. */
+int64_t pg_time_of_ms(uint64_t ms);
+uint64_t pg_ms_of_time(int64_t time);
+
+/* Writes and reads big-endian numbers. */
+char *pg_put_u32(char *at, uint32_t number);
+char *pg_put_u64(char *at, uint64_t number);
+uint64_t pg_get_u64(const char *at);
+
+#endif
