@@ -5,9 +5,9 @@
  */
 #include <postern/base/fault.h>
 
-#ifdef POSTERN_FAULTS
-
 #include <postern/base/slice.h>
+
+#ifdef POSTERN_FAULTS
 
 #include <pthread.h>
 #include <signal.h>

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #define WRITERS 4
-#define ROUNDS 100000u
+#define ROUNDS 1000000u
 
 static struct metrics *metrics;
 static metric_id events, depth, wait;

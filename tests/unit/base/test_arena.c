@@ -2,7 +2,7 @@
 /* Unit tests of base/arena: alignment, ceiling, chunks, reset. */
 #include <postern/base/arena.h>
 
-#include "sanitizer_options.h"
+#include "malloc_refuses.h"
 
 #include <criterion/criterion.h>
 #include <stdalign.h>
@@ -60,7 +60,7 @@ Test(arena, padding_counts_against_a_ceiling_that_is_not_aligned)
     arena_done(&arena);
 }
 
-Test(arena, sizes_near_the_end_of_the_address_space_fail)
+Test(arena, sizes_near_the_end_of_the_address_space_fail, .disabled = !MALLOC_REFUSES)
 {
     struct arena arena;
     arena_init(&arena, 64, SIZE_MAX);
@@ -71,7 +71,7 @@ Test(arena, sizes_near_the_end_of_the_address_space_fail)
     arena_done(&arena);
 }
 
-Test(arena, a_first_chunk_that_malloc_refuses_is_an_answer)
+Test(arena, a_first_chunk_that_malloc_refuses_is_an_answer, .disabled = !MALLOC_REFUSES)
 {
     struct arena arena;
     arena_init(&arena, SIZE_MAX / 2, SIZE_MAX / 2);
