@@ -14,9 +14,6 @@
 
 #define MAX_NAME_BYTES 256u /* of a header or parameter */
 
-/* All that a rule of a key reads has to fit the values a key_result holds. */
-#define MAX_PATHS (sizeof(((struct key_result *)0)->values) / sizeof(struct slice))
-
 struct rule_form {
     const char *word;
     enum key_kind kind;
@@ -89,8 +86,9 @@ static bool read_path(struct build *build, struct node *node, struct json_path *
 static bool read_paths_rule(struct build *build, struct node *node, struct key_rule *rule)
 {
     size_t count = node_item_count(node);
-    if (node->kind == NODE_MAP || count == 0 || count > MAX_PATHS) {
-        build_refuse(build, node, "%.*s must be 1 to %zu paths", SHOWN(node->key), MAX_PATHS);
+    unsigned max = rule->kind == KEY_FIELDS ? KEY_MAX_FIELDS : JSON_MAX_PATHS;
+    if (node->kind == NODE_MAP || count == 0 || count > max) {
+        build_refuse(build, node, "%.*s must be 1 to %u paths", SHOWN(node->key), max);
         return false;
     }
     struct json_path *paths = build_alloc(build, count * sizeof(*paths));

@@ -26,6 +26,11 @@ void report_init(struct report *report, const char *name, struct slice source, s
 }
 
 static const char *format_message(struct report *report, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+static void add(struct report *report, enum severity severity, struct mark at, const char *format,
+                va_list args) __attribute__((format(printf, 4, 0)));
+
+static const char *format_message(struct report *report, const char *format, va_list args)
 {
     char message[MESSAGE_BYTES];
     int len = vsnprintf(message, sizeof(message), format, args);

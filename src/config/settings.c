@@ -126,7 +126,7 @@ static void refuse_number(struct build *build, const struct setting *setting, st
                           enum value_fault fault)
 {
     const char *units = is_duration(setting) ? VALUE_DURATION_UNITS : VALUE_SIZE_UNITS;
-    const char *example = is_duration(setting) ? "s" : "MiB";
+    const char *example = is_duration(setting) ? "s" : "KiB";
     if (fault == VALUE_TOO_LARGE) {
         refuse_range(build, setting, node);
     } else if (setting->kind == SETTING_COUNT) {
@@ -134,8 +134,8 @@ static void refuse_number(struct build *build, const struct setting *setting, st
                      SHOWN(node->text));
     } else if (fault == VALUE_NO_UNIT) {
         build_refuse(build, node, "missing unit: %s is \"%.*s\"", setting->path, SHOWN(node->text));
-        report_hint(build->report, "did you mean \"%.*s%s\"? units are %s", SHOWN(node->text),
-                    example, units);
+        report_hint(build->report, "write it with one, as in \"%.*s%s\"; units are %s",
+                    SHOWN(node->text), example, units);
     } else if (fault == VALUE_BAD_UNIT) {
         build_refuse(build, node, "unknown unit in %s: \"%.*s\"", setting->path, SHOWN(node->text));
         report_hint(build->report, "units are %s", units);

@@ -8,6 +8,9 @@
 #include <stdio.h>
 
 static enum status append(struct buf *buf, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static enum status append(struct buf *buf, const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);

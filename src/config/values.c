@@ -106,7 +106,8 @@ static void format_scaled(uint64_t number, const struct unit *units, const char 
 
 void value_format_duration(uint64_t ms, char ret_text[static VALUE_TEXT_SIZE])
 {
-    format_scaled(ms, DURATIONS, "0s", ret_text);
+    /* One day is told as 24h, as people write a window. */
+    format_scaled(ms, ms == DURATIONS[0].factor ? DURATIONS + 1 : DURATIONS, "0s", ret_text);
 }
 
 void value_format_size(uint64_t bytes, char ret_text[static VALUE_TEXT_SIZE])
