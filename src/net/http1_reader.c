@@ -10,7 +10,6 @@
  *    └────────────── no body, or one of 0 bytes ─────────┘
  */
 #include "http1_internal.h"
-#include <assert.h>
 
 /* More empty lines before a request than this are no client's mistake any more. */
 #define EMPTY_LINES_MAX 4
@@ -103,7 +102,7 @@ static void forget_head(struct http1_reader *reader)
     reader->scanned_bytes = 0;
     reader->line_start = 0;
     reader->field_lines = 0;
-    reader->skipped_messages++;
+    reader->skipped_count++;
 }
 
 /* True when the bytes of `line` from `seen` on show a CR that no LF follows. The last byte may be
@@ -155,7 +154,7 @@ static enum scan scan_line(struct http1_reader *reader, struct slice line)
         bool first = reader->line_start == 0;
         if (line.len == 0 && !first)
             return SCAN_HEAD;
-        if (line.len == 0 && !reader->is_response && reader->skipped_messages < EMPTY_LINES_MAX)
+        if (line.len == 0 && !reader->is_response && reader->skipped_count < EMPTY_LINES_MAX)
             return SCAN_EMPTY;
         if (line.len > 0 && !http1_has_control(line))
             fault = first ? check_start_line(reader, line) : check_field_line(reader, line);
@@ -218,7 +217,7 @@ static enum http1_event finish_head(struct http1_reader *reader)
     if (fault != HTTP_FAULT_NONE)
         return refuse(reader, fault);
     if (reader->is_response && reader->head.status < 200) {
-        if (reader->skipped_messages == INTERIM_RESPONSES_MAX)
+        if (reader->skipped_count == INTERIM_RESPONSES_MAX)
             return refuse(reader, HTTP_FAULT_SYNTAX);
         forget_head(reader);
         return HTTP1_NEED_MORE;
@@ -365,6 +364,6 @@ enum http1_event http1_end(struct http1_reader *reader)
 bool http1_in_message(const struct http1_reader *reader)
 {
     if (reader->state == STATE_HEAD)
-        return reader->gathered_bytes > 0 || (reader->is_response && reader->skipped_messages > 0);
+        return reader->gathered_bytes > 0 || (reader->is_response && reader->skipped_count > 0);
     return reader->state != STATE_ENDED;
 }

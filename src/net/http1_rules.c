@@ -6,6 +6,7 @@
  * ways is refused rather than repaired: the upstream might read it the other way.
  */
 #include "http1_internal.h"
+
 #include <arpa/inet.h>
 
 #define PORT_MAX 65535u

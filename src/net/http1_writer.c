@@ -4,8 +4,9 @@
  * http1_reader.c. Each line is laid into one reservation of the buffer, so that a line is there
  * whole or not at all.
  */
-#include <assert.h>
 #include <postern/net/http1.h>
+
+#include <assert.h>
 #include <time.h>
 
 #define U64_DIGITS_MAX 20
@@ -100,7 +101,7 @@ static enum status append_parts(struct buf *buf, const struct slice *parts, size
     for (size_t i = 0; i < count; i++)
         size += parts[i].len;
     char *at = buf_reserve(buf, size);
-    if (!at) /* buf_append tells the ceiling from an empty memory */
+    if (!at) /* buf_reserve doesn't say which of the two it was */
         return size > buf->ceiling - buf_len(buf) ? STATUS_FULL : STATUS_NO_MEMORY;
     for (size_t i = 0; i < count; i++) {
         if (parts[i].len > 0)

@@ -91,7 +91,7 @@ enum http_fault {
     HTTP_FAULT_NONE,
     HTTP_FAULT_SYNTAX,  /* 400 not HTTP/1, bare CR or LF, folded line, bad field, garbage */
     HTTP_FAULT_HOST,    /* 400 Host missing, repeated or not a host */
-    HTTP_FAULT_TARGET,  /* 400 a form of target that isn't served, fragment, control or 8-bit bytes
+    HTTP_FAULT_TARGET,  /* 400 a form of target that isn't served, fragment, backslash, 8-bit bytes
                          */
     HTTP_FAULT_FRAMING, /* 400 Content-Length and Transfer-Encoding conflict, repeat or can't be
                            understood */
@@ -140,15 +140,14 @@ struct http1_reader {
     uint64_t remaining_bytes; /* of a sized body, or of the chunk at hand */
     uint64_t overhead_bytes;
     uint8_t state, chunk_state;
-    uint8_t
-        skipped_messages; /* empty lines before a request, interim responses before a response */
     uint8_t size_digits, trailer_name_bytes;
+    uint8_t skipped_count; /* empty lines, or interim responses, before this message */
     bool is_response, no_body_expected;
     char trailer_name[HTTP1_TRAILER_NAME_BYTES];
 };
 
 /* Prepares to read requests. `arena` receives heads and has to outlive their use; `limits` is
- * borrowed. Allocates nothing yet. http1_rearm gives it another arena for the next message. */
+ * borrowed. Allocates nothing yet. http1_reset gives it another arena for the next message. */
 void http1_init_request(struct http1_reader *reader, struct arena *arena,
                         const struct http_limits *limits);
 

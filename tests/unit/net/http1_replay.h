@@ -12,8 +12,9 @@
 #ifndef POSTERN_TESTS_HTTP1_REPLAY_H
 #define POSTERN_TESTS_HTTP1_REPLAY_H
 
-#include <criterion/criterion.h>
 #include <postern/net/http1.h>
+
+#include <criterion/criterion.h>
 #include <stdlib.h>
 
 struct replay_case {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Unit tests of net/http1_fault: every fault has a status and a text. */
-#include <criterion/criterion.h>
 #include <postern/net/http1.h>
+
+#include <criterion/criterion.h>
 
 Test(http1_fault, every_row)
 {

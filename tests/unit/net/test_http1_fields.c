@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Unit tests of net/http1_fields: ids, hop-by-hop marks, look-ups. */
 #include "http1_internal.h"
+
 #include <criterion/criterion.h>
 
 static const struct {

@@ -2,6 +2,7 @@
 /* Unit tests of net/http1_parse: the fields a head comes out with. */
 #include "http1_internal.h"
 #include "http1_replay.h"
+
 #include <stdio.h>
 
 /* The reader after the head in `text`, fed a byte at a time from one place that is overwritten. */

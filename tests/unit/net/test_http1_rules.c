@@ -3,6 +3,7 @@
  * a row is a known attack, its reference stands in the name. */
 #include "http1_internal.h"
 #include "http1_replay.h"
+
 #include <stdio.h>
 
 #define GET "GET / HTTP/1.1\r\n"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Unit tests of net/http1_writer: lines, numbers, dates, a full buffer. */
-#include <criterion/criterion.h>
 #include <postern/net/http1.h>
+
+#include <criterion/criterion.h>
 
 static void expect_written(struct buf *buf, struct slice expected)
 {
