@@ -12,15 +12,13 @@
 #include "worker.h"
 #include <errno.h>
 #include <postern/admin/admin.h>
+#include <postern/cli/cli.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#define EXIT_CONFIG 78
-#define REPORT_BYTES (256u * 1024)
 
 struct server {
     struct process process;
@@ -154,17 +152,6 @@ static int complain(const char *what, const char *why)
 {
     (void)fprintf(stderr, "postern: %s: %s\n", what, why);
     return EXIT_FAILURE;
-}
-
-static int load_config(const char *path, struct config **ret_config)
-{
-    struct buf report;
-    buf_init(&report, REPORT_BYTES);
-    enum status status = config_load(path, &report, ret_config);
-    struct slice text = buf_slice(&report);
-    (void)fwrite(text.data, 1, text.len, stderr);
-    buf_done(&report);
-    return status == STATUS_OK ? EXIT_SUCCESS : EXIT_CONFIG;
 }
 
 /* A descriptor for each client, one towards an upstream, and some of our own. */
@@ -307,7 +294,7 @@ static int close_all(struct server *server)
 int serve(const char *config_path)
 {
     static struct server server; /* one per process; large */
-    int status = load_config(config_path, &server.config);
+    int status = cli_load_config(config_path, stderr, &server.config);
     if (status != EXIT_SUCCESS)
         return status;
     (void)signal(SIGPIPE, SIG_IGN);

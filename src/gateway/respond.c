@@ -111,10 +111,11 @@ void respond_piece(struct exchange *ex, struct slice piece)
 {
     if (!ex->answering) {
         hold_piece(ex, piece);
-    } else if (!ex->client || !send_body(ex, SLICE(""), piece)) {
-        ex->answer_broken = true;
-        exchange_continue(ex, EX_RESPOND);
+        return;
     }
+    ex->answer_broken = !ex->client || !send_body(ex, SLICE(""), piece);
+    if (ex->answer_broken || ex->waiting_drain)
+        exchange_continue(ex, EX_RESPOND); /* breaks off, or starts the client's time */
 }
 
 /* ---- own ---- */
