@@ -22,23 +22,32 @@ static inline void on_guard(struct deadline *deadline)
     loop_stop(&loop);
 }
 
-/* To be called wherever something changed; stops the loop once the goal is reached. */
+/* To be called where something changed; stops the loop once the goal is reached. */
 static inline void check_goal(void)
 {
     if (goal && goal())
         loop_stop(&loop);
 }
 
+/* For what changes without a callback of the test's. */
+static inline void on_glance(struct deadline *deadline)
+{
+    deadline_set(&loop.deadlines, deadline, loop_now_ms(&loop) + DEADLINE_TICK_MS);
+    check_goal();
+}
+
 /* Runs the loop until `reached` answers true. */
 static inline void run_until(bool (*reached)(void))
 {
-    struct deadline guard = {.expired = on_guard};
+    struct deadline guard = {.expired = on_guard}, glance = {.expired = on_glance};
     if (reached())
         return;
     goal = reached;
     deadline_set(&loop.deadlines, &guard, loop_now_ms(&loop) + GUARD_MS);
+    deadline_set(&loop.deadlines, &glance, loop_now_ms(&loop) + DEADLINE_TICK_MS);
     loop_run(&loop);
     deadline_clear(&loop.deadlines, &guard);
+    deadline_clear(&loop.deadlines, &glance);
     goal = NULL;
     cr_assert(!guard_expired, "the condition did not come true");
     cr_assert(reached(), "the loop ended before the condition came true");

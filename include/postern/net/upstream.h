@@ -30,9 +30,10 @@ struct upstream_opts {
     struct slice name;
     const struct upstream_endpoint *endpoints; /* at least 1 */
     size_t endpoint_count;
-    uint32_t connect_timeout_ms;
+    uint32_t connect_timeout_ms; /* of one attempt, the look-up of a name included; a call whose
+                                    attempt fails tries other endpoints and addresses, few in all */
     uint32_t timeout_ms;  /* from the request's first byte out to the response's head, and between
-                             pieces of  its body */
+                             pieces of its body; of a queued call, the wait for a slot */
     uint32_t concurrency; /* calls in flight per worker; > 0 */
     uint32_t queue_max;   /* calls waiting for a slot; 0: refuse at once */
     uint32_t idle_timeout_ms; /* a pooled connection unused for that long is closed */
@@ -59,8 +60,8 @@ struct upstream_call_handlers {
     void (*head)(struct upstream_call *call);
     /* A piece of the body; borrowed for the call. */
     void (*body)(struct upstream_call *call, struct slice piece);
-    /* The end; exactly once per submit that answered OP_PENDING, unless cancelled. The struct may
-     * be reused or freed at once. After it `end` and `any_sent` are set. May come after head and
+    /* The end; exactly once per submit that answered OP_PENDING, unless cancelled. `end` and
+     * `any_sent` are set, and the struct may be reused or freed at once. May come after head and
      * body, in the same turn. */
     void (*ended)(struct upstream_call *call);
 };
@@ -86,6 +87,7 @@ struct upstream_call {
     struct upstream_conn *conn;
     struct upstream *upstream;
     uint8_t state;
+    uint8_t connects; /* that failed */
     bool paused;
 };
 
@@ -100,8 +102,8 @@ struct upstream_stats {
 struct upstream_backend {
     /* Takes the call. OP_READY: ended already (call->end says how: busy), no callback comes. */
     enum op_status (*submit)(struct upstream *upstream, struct upstream_call *call);
-    /* Stops body pieces (and the end) from coming until resumed; at most one read buffer more may
-     * be in the kernel. */
+    /* Stops body pieces (and the end) from coming until resumed; at most one read buffer is held
+     * back. The call's time stands still. A connection that breaks is told all the same. */
     void (*pause)(struct upstream_call *call);
     void (*resume)(struct upstream_call *call);
     /* Ends the call without a callback; its connection is closed unless it had not begun. */
@@ -116,7 +118,8 @@ struct upstream {
     struct upstream_stats stats;
 };
 
-/* Makes a real one; `opts` is borrowed until it is closed. */
+/* Makes a real one; `opts` is borrowed until it is closed. STATUS_INVALID: an endpoint's host is
+ * none. */
 NODISCARD enum status upstream_open(struct loop *loop, const struct upstream_opts *opts,
                                     struct upstream **ret_upstream);
 
@@ -139,10 +142,19 @@ static inline void upstream_resume(struct upstream_call *call)
     call->upstream->backend->resume(call);
 }
 
-/* Ends a pending call; no callback comes after this. */
+/* Ends a pending call; no callback comes after this, and `any_sent` is set. Harmless after the
+ * end. */
 static inline void upstream_cancel(struct upstream_call *call)
 {
     call->upstream->backend->cancel(call);
+}
+
+/* Answers every pending call from the loop (queued: CALL_BUSY; nothing sent: CALL_CONNECT_FAILED;
+ * else CALL_BROKEN), refuses new ones as busy, closes, frees; `closed` comes last, from the loop.
+ */
+static inline void upstream_close(struct upstream *upstream, void (*closed)(void *arg), void *arg)
+{
+    upstream->backend->close(upstream, closed, arg);
 }
 
 #endif
