@@ -122,5 +122,5 @@ uint64_t deadlines_next(const struct deadlines *wheel)
             return (wheel->tick + ahead) * DEADLINE_TICK_MS;
         ahead++;
     }
-    return UINT64_MAX;
+    return UINT64_MAX; /* asked from a callback, and all that is left is due after it */
 }

@@ -54,7 +54,8 @@ static inline bool deadline_is_set(const struct deadline *deadline)
 void deadlines_advance(struct deadlines *wheel, uint64_t now_ms);
 
 /* When deadlines_advance next has to be called: monotonic ms, possibly earlier than the earliest
- * deadline (a slot with later rounds), at most one tick later; UINT64_MAX when none is set. */
+ * deadline (a slot with later rounds), at most one tick later; UINT64_MAX when none is set. Asked
+ * from a callback it leaves out what runs in the same advance. */
 uint64_t deadlines_next(const struct deadlines *wheel);
 
 #endif

@@ -42,7 +42,8 @@ NODISCARD enum status log_open(int fd, enum log_format format, enum log_level le
                                struct log **ret_log);
 
 /* Writes what the ring holds (giving a blocked descriptor at most 2 s; the rest is lost), stops the
- * thread, frees; NULL is fine. No other thread may use the log any more. */
+ * thread, frees; NULL is fine. A thread stuck inside write (a stopped terminal) is left behind and
+ * frees the log when write returns. No other thread may use the log any more. */
 void log_close(struct log *log);
 
 /* True when lines of `level` are written; ask before gathering costly fields. NULL log: false. */

@@ -173,6 +173,26 @@ Test(deadline, a_callback_may_move_one_that_is_due_with_it)
     cr_assert_eq(b.fired, 1);
 }
 
+static uint64_t next_in_callback;
+
+static void ask_next(struct deadline *deadline)
+{
+    next_in_callback = deadlines_next(container_of(deadline, struct owner, deadline)->wheel);
+}
+
+Test(deadline, next_asked_in_a_callback_leaves_out_what_runs_with_it)
+{
+    struct deadlines wheel;
+    deadlines_init(&wheel, 0);
+    struct owner a = {.deadline.expired = ask_next, .wheel = &wheel};
+    struct owner b = {.deadline.expired = count};
+    deadline_set(&wheel, &a.deadline, 80);
+    deadline_set(&wheel, &b.deadline, 80);
+    deadlines_advance(&wheel, 100);
+    cr_assert_eq(next_in_callback, UINT64_MAX);
+    cr_assert_eq(b.fired, 1);
+}
+
 Test(deadline, next_skips_slots_that_were_emptied)
 {
     struct deadlines wheel;
