@@ -255,7 +255,7 @@ struct batch *front_next(struct front *front)
     batch->sealed = true;
     attach_counts(front, batch);
     front->in_flight = batch;
-    if (batch->link.next != &front->queue)
+    if (batch->link.next != &front->queue || front->fresh.count > 0)
         set_flush(front);
     return batch;
 }

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The binary arrays byte by byte. That PostgreSQL reads them is shown by tests/contract.
+ */
+#include "pg_columns.h"
+
+#include <criterion/criterion.h>
+
+static struct pg_columns columns;
+
+static void open_columns(void)
+{
+    pg_columns_init(&columns);
+}
+
+static void close_columns(void)
+{
+    pg_columns_done(&columns);
+}
+
+static struct slice parameter(size_t index)
+{
+    return slice_of(columns.values[index], (size_t)columns.lengths[index]);
+}
+
+TestSuite(pg_columns, .init = open_columns, .fini = close_columns);
+
+Test(pg_columns, times_go_both_ways)
+{
+    cr_assert_eq(pg_time_of_ms(946684800000), 0);
+    cr_assert_eq(pg_time_of_ms(946684800001), 1000);
+    cr_assert_eq(pg_time_of_ms(0), -946684800000000);
+    cr_assert_eq(pg_ms_of_time(pg_time_of_ms(1700000000123)), 1700000000123);
+    cr_assert_eq(pg_ms_of_time(pg_time_of_ms(((uint64_t)1 << 48) - 1)), ((uint64_t)1 << 48) - 1);
+}
+
+Test(pg_columns, rows_become_arrays)
+{
+    struct batch_row keyed = {.has_key = true, .key = {{0xaa}}, .response_status = 200};
+    struct batch_row keyless = {.response_status = 502};
+    struct batch_row *rows[] = {&keyed, &keyless};
+    keyed.fields[ROW_BODY] = SLICE("a\0\xff");
+    keyless.fields[ROW_BODY] = SLICE("");
+    for (size_t i = 0; i < ROW_FIELDS; i++)
+        if (i != ROW_BODY)
+            keyed.fields[i] = keyless.fields[i] = SLICE("");
+    cr_assert_eq(pg_columns_of_rows(&columns, rows, 2), STATUS_OK);
+    /* dimensions 1, has NULLs 1, bytea 17, 2 elements from 1: 16 bytes and a NULL */
+    cr_assert(slice_eq(parameter(2),
+                       SLICE("\0\0\0\1\0\0\0\1\0\0\0\x11\0\0\0\2\0\0\0\1"
+                             "\0\0\0\x10\xaa\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff")));
+    cr_assert_eq(columns.types[2], 1001);
+    cr_assert(slice_eq(parameter(4), SLICE("\0\0\0\1\0\0\0\1\0\0\0\x17\0\0\0\2\0\0\0\1"
+                                           "\0\0\0\4\0\0\0\xc8\0\0\0\4\0\0\1\xf6")));
+    cr_assert(slice_eq(parameter(11), SLICE("\0\0\0\1\0\0\0\1\0\0\0\x11\0\0\0\2\0\0\0\1"
+                                            "\0\0\0\3a\0\xff\0\0\0\0")));
+}
+
+Test(pg_columns, a_fold_becomes_arrays_and_bounds)
+{
+    struct fold_entry entries[2] = {{.event_id = {{0, 0, 0, 0, 0, 1}}, .count = 3},
+                                    {.event_id = {{0, 0, 0, 0, 0, 9}}, .count = 1}};
+    struct fold fold = {.entries = entries, .count = 2};
+    cr_assert_eq(pg_columns_of_fold(&columns, &fold, true), STATUS_OK);
+    cr_assert(
+        slice_eq(parameter(2), SLICE("\0\0\0\1\0\0\0\1\0\0\0\x14\0\0\0\2\0\0\0\1"
+                                     "\0\0\0\x08\0\0\0\0\0\0\0\3\0\0\0\x08\0\0\0\0\0\0\0\1")));
+    cr_assert(slice_eq(parameter(4), SLICE("\1")));
+    cr_assert_eq(pg_ms_of_time((int64_t)pg_get_u64(columns.values[5])), 1);
+    cr_assert_eq(pg_ms_of_time((int64_t)pg_get_u64(columns.values[6])), 9);
+    cr_assert_eq(pg_columns_of_fold(&columns, &fold, false), STATUS_OK);
+    cr_assert(slice_eq(parameter(4), SLICE("\0")));
+}
+
+Test(pg_columns, trimming_frees_what_was_large)
+{
+    static char body[1 << 20];
+    struct batch_row row = {.response_status = 1};
+    struct batch_row *rows[] = {&row};
+    for (size_t i = 0; i < ROW_FIELDS; i++)
+        row.fields[i] = SLICE("");
+    row.fields[ROW_BODY] = slice_of(body, sizeof(body));
+    cr_assert_eq(pg_columns_of_rows(&columns, rows, 1), STATUS_OK);
+    cr_assert_geq(columns.bytes[11].capacity, sizeof(body));
+    pg_columns_trim(&columns);
+    cr_assert_lt(columns.bytes[11].capacity, sizeof(body));
+}
