@@ -140,9 +140,9 @@ static void declare_stores(struct metrics *m, struct books *b)
         metrics_gauge(m, "postern_journal_pending_rows", "Records not committed yet.", NULL);
     b->journal_pending_bytes =
         metrics_gauge(m, "postern_journal_pending_bytes", "Their bytes.", NULL);
-    b->journal_lag = metrics_gauge(m, "postern_journal_lag_milliseconds_sum",
-                                   "Age of the oldest record not committed, summed over workers.",
-                                   NULL);
+    b->journal_lag = metrics_gauge(
+        m, "postern_journal_lag_seconds",
+        "Age of the oldest record not committed, in begun seconds, summed over workers.", NULL);
     b->journal_batch_rows =
         metrics_size_histogram(m, "postern_journal_batch_rows",
                                "Records per committed batch, as seen when published.", NULL);
@@ -310,7 +310,7 @@ static void publish_journal(struct account *account, const struct journal_stats 
     metric_set(account->cells, b->journal_pending_rows, s->pending_rows);
     metric_set(account->cells, b->journal_pending_bytes, s->pending_bytes);
     metric_set(account->cells, b->journal_lag,
-               s->oldest_pending_ms ? now_ms - s->oldest_pending_ms : 0);
+               s->oldest_pending_ms ? (now_ms - s->oldest_pending_ms + 999) / 1000 : 0);
     if (s->batches != account->batches_seen)
         metric_observe(b->metrics, account->cells, b->journal_batch_rows, s->last_batch_rows);
     account->batches_seen = s->batches;

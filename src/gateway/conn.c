@@ -257,7 +257,7 @@ static void keep(struct conn *conn, struct slice input)
 static void conn_feed(struct conn *conn, struct slice input)
 {
     conn->feeding = true;
-    while (is_reading(conn) && input.len > 0) {
+    while (is_reading(conn) && (input.len > 0 || conn->state != CONN_IDLE)) {
         if (conn->state == CONN_IDLE && !start_request(conn))
             break;
         if (!feed_step(conn, &input))
