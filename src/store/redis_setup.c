@@ -11,6 +11,8 @@
 
 #define VERSION_MAJOR_MIN 7u /* SET with NX and GET together */
 
+static const char unexpected[] = "unexpected answer to ";
+
 struct step {
     bool (*wanted)(const struct redis_setup *setup); /* NULL: always */
     enum status (*ask)(const struct redis_setup *setup, struct buf *out);
@@ -40,9 +42,17 @@ static void set_detail(struct redis_setup *setup, const char *what, struct slice
              text.len > 0 ? text.data : "");
 }
 
-static bool unexpected(struct redis_setup *setup, const struct redis_reply *reply)
+static bool is_refusal(struct slice error)
 {
-    set_detail(setup, "unexpected answer: ", reply->text);
+    return slice_starts(error, SLICE("NOAUTH")) || slice_starts(error, SLICE("WRONGPASS")) ||
+           slice_starts(error, SLICE("NOPERM"));
+}
+
+/* Whatever was found before, this is why the link stays down. */
+static bool fail(struct redis_setup *setup, const char *what, struct slice text)
+{
+    setup->finding = is_refusal(text) ? REDIS_FINDING_AUTH : REDIS_FINDING_NONE;
+    set_detail(setup, what, text);
     return false;
 }
 
@@ -78,9 +88,9 @@ static enum status ask_auth(const struct redis_setup *setup, struct buf *out)
     return append_command(out, 2, (struct slice[]){SLICE("AUTH"), opts->password});
 }
 
-static bool take_ok(struct redis_setup *setup, const struct redis_reply *reply)
+static bool take_select(struct redis_setup *setup, const struct redis_reply *reply)
 {
-    return reply->type == REDIS_STATUS || unexpected(setup, reply);
+    return reply->type == REDIS_STATUS || fail(setup, unexpected, SLICE("SELECT"));
 }
 
 /* Only the first word of a refusal is passed on: some servers repeat arguments in the text. */
@@ -132,7 +142,7 @@ static bool take_server(struct redis_setup *setup, const struct redis_reply *rep
     struct slice valkey = info_field(reply->text, SLICE("valkey_version"));
     struct slice run_id = info_field(reply->text, SLICE("run_id"));
     if (reply->type != REDIS_STRING)
-        return unexpected(setup, reply);
+        return fail(setup, unexpected, SLICE("INFO server"));
     if (run_id.len == sizeof setup->run_id)
         memcpy(setup->run_id, run_id.data, run_id.len);
     if (version_is_enough(version) || version_is_enough(valkey))
@@ -154,7 +164,7 @@ static bool take_memory(struct redis_setup *setup, const struct redis_reply *rep
 {
     struct slice policy = info_field(reply->text, SLICE("maxmemory_policy"));
     if (reply->type != REDIS_STRING)
-        return unexpected(setup, reply);
+        return fail(setup, unexpected, SLICE("INFO memory"));
     if (policy.len == 0 || slice_eq(policy, SLICE("noeviction")))
         return true;
     setup->finding = REDIS_FINDING_EVICTING;
@@ -177,7 +187,7 @@ static bool take_client_id(struct redis_setup *setup, const struct redis_reply *
 
 static const struct step fixed_steps[] = {
     {.wanted = wants_auth, .ask = ask_auth, .take = take_auth, .takes_errors = true},
-    {.wanted = wants_select, .ask = ask_select, .take = take_ok},
+    {.wanted = wants_select, .ask = ask_select, .take = take_select},
     {.ask = ask_server, .take = take_server},
     {.ask = ask_memory, .take = take_memory},
     {.ask = ask_client_id, .take = take_client_id, .takes_errors = true},
@@ -188,7 +198,7 @@ static bool take_sha(struct redis_setup *setup, struct redis_script *script,
                      const struct redis_reply *reply)
 {
     if (reply->type != REDIS_STRING || reply->text.len != sizeof script->sha)
-        return unexpected(setup, reply);
+        return fail(setup, unexpected, SLICE("SCRIPT LOAD"));
     memcpy(script->sha, reply->text.data, sizeof script->sha);
     return true;
 }
@@ -219,25 +229,11 @@ enum status redis_setup_begin(struct redis_setup *setup, const struct redis_opts
     return status;
 }
 
-static bool is_refusal(struct slice error)
-{
-    return slice_starts(error, SLICE("NOAUTH")) || slice_starts(error, SLICE("WRONGPASS")) ||
-           slice_starts(error, SLICE("NOPERM"));
-}
-
-static bool fail(struct redis_setup *setup, struct slice error)
-{
-    if (is_refusal(error))
-        setup->finding = REDIS_FINDING_AUTH;
-    set_detail(setup, "", error);
-    return false;
-}
-
 static bool take_step(struct redis_setup *setup, const struct redis_reply *reply)
 {
     const struct step *fixed = setup->step < FIXED_STEPS ? &fixed_steps[setup->step] : NULL;
     if (reply->type == REDIS_ERROR && !(fixed && fixed->takes_errors))
-        return fail(setup, reply->text);
+        return fail(setup, "", reply->text);
     if (fixed)
         return fixed->take(setup, reply);
     return take_sha(setup, &setup->scripts[setup->step - FIXED_STEPS], reply);
