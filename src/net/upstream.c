@@ -107,23 +107,37 @@ static struct endpoint *next_endpoint(struct upstream_pool *pool)
     return &pool->endpoints[chosen];
 }
 
+static size_t address_count(const struct endpoint *endpoint)
+{
+    return endpoint->resolver.count > 0 ? endpoint->resolver.count : 1;
+}
+
 /* Counts a connect that failed. True while the call may try another: there are that many addresses,
  * and CONNECTS_MAX isn't reached. */
 static bool may_connect_again(struct upstream_call *call)
 {
     const struct upstream_pool *pool = pool_of(call);
     size_t addresses = 0;
-    for (size_t i = 0; i < pool->opts->endpoint_count && addresses < CONNECTS_MAX; i++) {
-        size_t count = pool->endpoints[i].resolver.count;
-        addresses += count > 0 ? count : 1;
-    }
+    for (size_t i = 0; i < pool->opts->endpoint_count && addresses < CONNECTS_MAX; i++)
+        addresses += address_count(&pool->endpoints[i]);
     call->connects++;
     return call->connects < addresses && call->connects < CONNECTS_MAX;
 }
 
-static void shun(struct endpoint *endpoint)
+/* A name may have addresses where nobody listens (localhost as ::1): the endpoint is passed over
+ * only when as many connects in a row failed as it has addresses. */
+static void note_failure(struct endpoint *endpoint)
 {
+    if (++endpoint->failures < address_count(endpoint))
+        return;
+    endpoint->failures = 0;
     endpoint->shunned_until_ms = loop_now_ms(endpoint->pool->loop) + ENDPOINT_SHUNNED_MS;
+}
+
+void upstream_note_success(struct endpoint *endpoint)
+{
+    endpoint->failures = 0;
+    endpoint->shunned_until_ms = 0;
 }
 
 /* Connects for the call, or has it wait for the name. False when the name is unknown. */
@@ -148,7 +162,7 @@ void upstream_begin(struct upstream_call *call)
         struct endpoint *endpoint = next_endpoint(pool);
         if (conn_reuse(endpoint, call) || connect_to(endpoint, call))
             return;
-        shun(endpoint);
+        note_failure(endpoint);
     } while (may_connect_again(call));
     upstream_end_later(call, CALL_CONNECT_FAILED);
 }
@@ -163,7 +177,7 @@ static void try_again(struct upstream_call *call)
 
 void upstream_try_elsewhere(struct upstream_call *call, struct endpoint *endpoint)
 {
-    shun(endpoint);
+    note_failure(endpoint);
     try_again(call);
 }
 

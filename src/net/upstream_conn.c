@@ -149,7 +149,7 @@ static void on_connected(struct stream *stream, enum status status)
 {
     struct upstream_conn *conn = conn_of(stream);
     if (status == STATUS_OK) {
-        conn->endpoint->shunned_until_ms = 0;
+        upstream_note_success(conn->endpoint);
         stream_read_start(stream);
         if (start(conn, conn->call))
             return;

@@ -12,8 +12,9 @@
 #include <postern/io/stream.h>
 #include <postern/net/upstream.h>
 
-/* An endpoint whose last connect failed is passed over for that long, unless all of them did.
- * Short: it only has to keep a burst of calls from each finding out for itself. */
+/* An endpoint none of whose addresses took the last connects is passed over for that long, unless
+ * that is so of all endpoints. Short: it only has to keep a burst of calls from each finding out
+ * for itself. */
 #define ENDPOINT_SHUNNED_MS 1000u
 
 /* Connects one call may try, over all endpoints and their addresses. Each may cost the connect
@@ -41,6 +42,7 @@ struct endpoint {
     struct list idle;          /* connections, the one used last first */
     struct list waiting;       /* calls */
     uint64_t shunned_until_ms; /* monotonic */
+    size_t failures;           /* connects that failed in a row */
 };
 
 /* The real upstream behind the interface. */
@@ -84,9 +86,12 @@ void upstream_end(struct upstream_call *call, enum call_end end);
 /* Ends a begun call that holds no connection; it is told at the end of the turn. */
 void upstream_end_later(struct upstream_call *call, enum call_end end);
 
-/* A connect to `endpoint` failed: passes it over for a while, and has the call, which holds no
- * connection, try elsewhere, or end at the end of the turn. */
+/* A connect to `endpoint` failed: has the call, which holds no connection, try elsewhere, or end at
+ * the end of the turn. */
 void upstream_try_elsewhere(struct upstream_call *call, struct endpoint *endpoint);
+
+/* A connect to `endpoint` worked. */
+void upstream_note_success(struct endpoint *endpoint);
 
 /* A connection's memory was freed. */
 void upstream_conn_gone(struct upstream_pool *pool);

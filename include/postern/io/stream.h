@@ -140,7 +140,8 @@ struct listener {
     void (*pending)(struct listener *listener);
     struct loop *loop;
     struct address address; /* as bound: the real port after listener_open */
-    uint64_t failures;      /* connections that could not be taken (no descriptors left) */
+    uint64_t failures;      /* accepts that failed; not those for want of descriptors: libuv takes
+                               and closes such connections untold */
     void *impl;
 };
 

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -184,6 +185,50 @@ Test(listener, accepting_when_nobody_waits_fails)
     run_until(both_closed);
     listener_close(&listener);
     loop_close(&loop);
+}
+
+static int raw_client;
+
+static bool raw_client_was_closed(void)
+{
+    char byte;
+    ssize_t got = recv(raw_client, &byte, 1, MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno == ECONNRESET);
+}
+
+static void connect_raw_client(void)
+{
+    cr_assert_eq(connect(raw_client, (struct sockaddr *)(void *)listener.address.storage,
+                         sizeof(struct sockaddr_in)),
+                 0);
+}
+
+static bool server_connected(void)
+{
+    return server.connected == 1;
+}
+
+Test(listener, goes_on_after_the_descriptors_ran_out)
+{
+    struct rlimit limit, full;
+    cr_assert_eq(loop_open(&loop), STATUS_OK);
+    listen_locally();
+    cr_assert_eq(stream_init(&server.stream, &loop, &probe_handlers, 1), STATUS_OK);
+    raw_client = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    full = (struct rlimit){.rlim_cur = (rlim_t)raw_client + 1, .rlim_max = limit.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &full), 0);
+    connect_raw_client();
+    run_until(raw_client_was_closed);
+    cr_assert_eq(server.connected, 0);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    close(raw_client);
+    raw_client = socket(AF_INET, SOCK_STREAM, 0);
+    connect_raw_client();
+    run_until(server_connected);
+    close(raw_client);
+    client.closed = 1; /* there is none */
+    close_pair();
 }
 
 static void close_listener(struct listener *from)

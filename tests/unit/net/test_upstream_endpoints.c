@@ -156,6 +156,30 @@ Test(upstream_endpoints, calls_wait_for_the_name_of_their_endpoint)
     server_stop(&server);
 }
 
+/* As localhost often is ::1 as well, where nobody listens. */
+Test(upstream_endpoints, one_bad_address_of_two_does_not_shun_the_endpoint)
+{
+    uint16_t refusing;
+    int fd = server_socket(-1, &refusing);
+    server_start(&server, three_answers);
+    open_upstream(1, &refusing);
+    struct endpoint *endpoint = &upstream_pool_of(upstream)->endpoints[0];
+    char good[ADDRESS_TEXT_SIZE];
+    snprintf(good, sizeof good, "127.0.0.1:%u", (unsigned)server.port);
+    cr_assert_eq(address_parse(slice_str(good), &endpoint->resolver.addresses[1]), STATUS_OK);
+    endpoint->resolver.count = 2;
+    for (int i = 0; i < 3; i++) {
+        get(&first);
+        run_until(first_ended);
+        cr_assert_eq(first.call.end, CALL_COMPLETE);
+        cr_assert_eq(endpoint->shunned_until_ms, 0);
+    }
+    cr_assert_eq(upstream->stats.connect_failures, 1);
+    close_all();
+    server_stop(&server);
+    close(fd);
+}
+
 Test(upstream_endpoints, unknown_name)
 {
     open_named(IMPOSSIBLE, 80);
