@@ -152,7 +152,8 @@ void front_load_begin(struct front *front, struct journal_load *load)
 {
     assert(!front->load && !front->closing);
     front->load = load;
-    front->load_after = (struct uuid){{0}};
+    /* The greatest id: keys are told whose window ends later than now_ms, not at it. */
+    memset(front->load_after.bytes, 0xff, sizeof(front->load_after.bytes));
     front->load_after_ms = batch_time_ms(load->now_ms);
     load->keys = 0;
 }
