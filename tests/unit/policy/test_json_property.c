@@ -11,7 +11,7 @@
 #include <criterion/criterion.h>
 #include <stdint.h>
 
-#define TREES 2000u
+#define TREES 10000u
 #define WRITINGS 4u
 #define DAMAGES 20u
 #define MAX_NODES 120u
@@ -313,7 +313,7 @@ static void check_tree(struct node *root, uint64_t tree)
     arena_done(&arena);
 }
 
-/* One byte changed, taken out or doubled; whatever comes of it, the values lie inside the text. */
+/* One byte changed, taken out, or turned into grammar. */
 static void damage_text(void)
 {
     size_t at = draw(text.len);
