@@ -11,6 +11,7 @@
 
 #include "worker.h"
 #include <errno.h>
+#include <malloc.h>
 #include <postern/admin/admin.h>
 #include <postern/cli/cli.h>
 #include <signal.h>
@@ -19,6 +20,8 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#define KEEP_FREED_BYTES (32 * 1024 * 1024) /* per thread, as far as it was ever used */
 
 struct server {
     struct process process;
@@ -166,6 +169,14 @@ static void raise_descriptor_limit(const struct config *config)
                     &limit); /* at the hard limit, accepting stops there and others are served */
 }
 
+/* Batches of records come and go by the megabyte. Given back to the kernel each time, their pages are
+ * cleared again and again: 7 % of the CPU of an accepted event (perf: clear_page under batch_add and libpq). */
+static void keep_freed_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, KEEP_FREED_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, KEEP_FREED_BYTES);
+}
+
 static enum log_format log_format(const struct config *config)
 {
     if (!config->log_format_auto)
@@ -299,6 +310,7 @@ int serve(const char *config_path)
         return status;
     (void)signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit(server.config);
+    keep_freed_memory();
     status = open_all(&server);
     if (status != EXIT_SUCCESS) {
         log_close(server.process.log);

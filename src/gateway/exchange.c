@@ -92,7 +92,7 @@ static void conclude(struct exchange *ex)
         size_t route = exchange_route_index(ex);
         uint64_t us = gw->loop->clock.mono_us - ex->started_us;
         account_timer(gw->account, route, TIMER_TOTAL, us);
-        account_ended(gw->account, route, ex->outcome);
+        exchange_count(ex);
         access_log(ex, us);
     }
     list_if_free(ex);
@@ -157,6 +157,14 @@ uint64_t exchange_lap_us(struct exchange *ex)
     uint64_t lap_us = now_us - ex->step_us;
     ex->step_us = now_us;
     return lap_us;
+}
+
+void exchange_count(struct exchange *ex)
+{
+    if (ex->counted)
+        return;
+    ex->counted = true;
+    account_ended(ex->gateway->account, exchange_route_index(ex), ex->outcome);
 }
 
 size_t exchange_route_index(const struct exchange *ex)

@@ -136,6 +136,7 @@ struct exchange {
 
     /* the end */
     enum outcome outcome;
+    bool counted;                  /* in the books */
     bool answering, waiting_drain; /* respond has begun; the client's socket is behind */
     bool chunked;                  /* we frame the answer's body */
     uint64_t sent_bytes;
@@ -181,6 +182,10 @@ void exchange_continue(struct exchange *ex, enum ex_state from);
 
 /* Microseconds since the last call of this on the exchange; for step timers. */
 uint64_t exchange_lap_us(struct exchange *ex);
+
+/* Enters the outcome in the books, once: before the answer is sent, so that who has the answer
+ * finds it counted. */
+void exchange_count(struct exchange *ex);
 
 /* The index of the route, or SIZE_MAX. */
 size_t exchange_route_index(const struct exchange *ex);

@@ -148,6 +148,7 @@ enum ex_state begin_respond(struct exchange *ex)
 {
     FAULT_POINT("before_answer");
     ex->answering = true;
+    exchange_count(ex);
     if (!ex->client) {
         stop_call(ex);
         return EX_DONE;
