@@ -241,6 +241,29 @@ Test(redis_fake, a_claim_in_doubt_whose_owner_came_back_is_left_to_it)
     cr_assert_eq(bench.store->stats.doubtful_released, 0);
 }
 
+#define RUN_ID_TAIL "123456789012345678901234567890123456789"
+#define RUN_ID "0" RUN_ID_TAIL
+#define INFO_OF(run_id) "redis_version:7.0.15\r\nrun_id:" run_id "\r\n"
+
+/* A claim of the lost connection could still be run after its release: the connection is ended by
+ * force before that, but only on the same server process, where its id is no one else's. */
+Test(redis_fake, the_lost_connection_is_ended_on_the_server)
+{
+    fake.info = INFO_OF(RUN_ID);
+    lose_a_claim();
+    bench_run_until(has_released);
+    cr_assert_eq(atomic_load(&fake.kills), 1);
+}
+
+Test(redis_fake, on_another_server_nothing_is_ended)
+{
+    fake.info = INFO_OF(RUN_ID);
+    lose_a_claim();
+    fake.info = INFO_OF("9" RUN_ID_TAIL);
+    bench_run_until(has_released);
+    cr_assert_eq(atomic_load(&fake.kills), 0);
+}
+
 static bool has_lost_the_release(void)
 {
     return atomic_load(&fake.commands) == 2 && !bench.store->stats.up;

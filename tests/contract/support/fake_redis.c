@@ -63,6 +63,8 @@ static void serve(struct fake_redis *fake, int fd)
         redisReply *command = NULL;
         redisReaderFeed(reader, bytes, (size_t)got);
         while (redisReaderGetReply(reader, (void **)&command) == REDIS_OK && command) {
+            if (command->elements > 1 && strcmp(command->element[1]->str, "KILL") == 0)
+                atomic_fetch_add(&fake->kills, 1);
             answer_command(fake, fd, command->element[0]->str);
             freeReplyObject(command);
         }

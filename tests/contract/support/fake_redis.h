@@ -27,6 +27,7 @@ struct fake_redis {
     _Atomic int client_fd;
     _Atomic unsigned connections;
     _Atomic unsigned commands; /* all but those of the set-up */
+    _Atomic unsigned kills;    /* CLIENT KILL */
     pthread_t thread;
 };
 
