@@ -11,7 +11,7 @@
 #include <postern/base/metrics.h>
 #include <postern/store/key_table.h>
 
-#define SIM_MAX 64
+#define SIM_MAX 512 /* of everything a run may hold or remember */
 
 /* How a fake store treats a verb. */
 enum sim_mode {
@@ -75,7 +75,8 @@ struct sim_client {
 };
 
 struct sim {
-    struct loop loop;
+    struct loop *loop; /* own_loop, turned by hand, or a real one of the test's */
+    struct loop own_loop;
     struct config *config;
     struct metrics *metrics;
     struct books *books;
@@ -92,6 +93,9 @@ struct sim {
  * ended by a newline; may be ""), and these lines at the top of the file (or ""). */
 struct sim *sim_open(const char *route_lines, const char *top_lines);
 
+/* The same on a loop of the test's, which turns it (the moves below then end no turn). */
+struct sim *sim_open_on(struct loop *loop, const char *route_lines, const char *top_lines);
+
 /* Checks that nothing is left: no exchange alive, books balanced, nobody parked; frees. */
 void sim_close(struct sim *sim);
 
@@ -105,8 +109,15 @@ struct sim_client *sim_send(struct sim *sim, const char *method, const char *tar
 
 /* Only the head, with this Content-Length; the body is the test's to send with exchange_body and
  * exchange_body_end. */
-struct sim_client *sim_begin(struct sim *sim, const char *method, const char *target,
-                             unsigned length, const char *header_lines);
+struct sim_client *sim_begin(struct sim *sim, const char *method, const char *target, size_t length,
+                             const char *header_lines);
+
+/* The steps of sim_send for a test that prepares the client first; there may be no memory for the
+ * exchange, which breaks the client. */
+struct sim_client *sim_client_new(void);
+void sim_client_begin(struct sim *sim, struct sim_client *client, const char *method,
+                      const char *target, size_t length, const char *lines);
+void sim_client_body(struct sim *sim, struct sim_client *client, const char *body);
 
 /* The client's connection is gone. */
 void sim_leave(struct sim_client *client);

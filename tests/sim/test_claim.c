@@ -274,12 +274,12 @@ Test(in_flight, another_nodes_outcome_is_polled)
     sim_answer(sim, 0, 500, "no");
     sim_client_free(probe);
     other.token.bytes[0] = 7;
-    key_table_claim(sim->dedup.table, &other, loop_now_ms(&sim->loop));
+    key_table_claim(sim->dedup.table, &other, loop_now_ms(sim->loop));
     cr_assert_eq(other.verdict, VERDICT_FIRST);
     struct sim_client *copy = sim_post(sim, "event", "");
     cr_assert(!copy->answered);
     other.done.event_id = other.token;
-    key_table_settle(sim->dedup.table, &other, loop_now_ms(&sim->loop));
+    key_table_settle(sim->dedup.table, &other, loop_now_ms(sim->loop));
     sim_pass(sim, 60);
     cr_assert(sim_got(copy, "duplicate"));
     sim_client_free(copy);

@@ -162,13 +162,13 @@ Test(forward, a_lost_lease_is_counted_once_and_the_new_owner_kept)
     struct sim_client *client = sim_post(sim, "event", "");
     struct dedup_op other = {.key = client->ex->key, .token = {{9}}, .lease_ms = 60000};
     struct dedup_op ours = {.key = client->ex->key, .token = client->ex->event_id};
-    key_table_release(sim->dedup.table, &ours, loop_now_ms(&sim->loop));
-    key_table_claim(sim->dedup.table, &other, loop_now_ms(&sim->loop));
+    key_table_release(sim->dedup.table, &ours, loop_now_ms(sim->loop));
+    key_table_claim(sim->dedup.table, &other, loop_now_ms(sim->loop));
     sim_pass(sim, 5000);
     sim_answer(sim, 0, 200, "ok");
     cr_assert_eq(sim_tally(sim, TALLY_LEASE_LOST), 1);
     struct dedup_op check = {.key = other.key, .token = other.token, .lease_ms = 1};
-    key_table_renew(sim->dedup.table, &check, loop_now_ms(&sim->loop));
+    key_table_renew(sim->dedup.table, &check, loop_now_ms(sim->loop));
     cr_assert_eq(check.hold, HOLD_KEPT, "the other owner still has it");
     sim_client_free(client);
     sim_close(sim);

@@ -270,6 +270,7 @@ Test(door, duplicates_get_the_routes_status)
     sim_answer(sim, 0, 200, "ok");
     struct sim_client *second = sim_post(sim, "event", "");
     cr_assert_eq(sim_status(second), 204);
+    cr_assert(!sim_got(second, "Content-Length"), "RFC 9110 8.6");
     cr_assert_str_eq(second->sent + second->sent_bytes - 4, "\r\n\r\n");
     sim_client_free(first);
     sim_client_free(second);

@@ -41,9 +41,9 @@ Test(table, waiting_steps_have_deadlines)
     const enum ex_state waiting[] = {EX_RECEIVE, EX_CLAIM, EX_RECORD, EX_SETTLE, EX_RELEASE};
     client->ex->park_until_ms = UINT64_MAX;
     for (size_t i = 0; i < sizeof waiting / sizeof waiting[0]; i++)
-        cr_assert_gt(ex_steps[waiting[i]].deadline(client->ex), loop_now_ms(&sim->loop), "step %s",
+        cr_assert_gt(ex_steps[waiting[i]].deadline(client->ex), loop_now_ms(sim->loop), "step %s",
                      ex_steps[waiting[i]].name);
-    cr_assert_gt(ex_steps[EX_PARK].deadline(client->ex), loop_now_ms(&sim->loop));
+    cr_assert_gt(ex_steps[EX_PARK].deadline(client->ex), loop_now_ms(sim->loop));
     sim_leave(client);
     sim_client_free(client);
     sim_close(sim);
