@@ -111,11 +111,21 @@ static void conn_linger(struct conn *conn)
     set_deadline(conn, LINGER_MS);
 }
 
+/* Answers a request that can't be read further. The answer may have to wait for the socket, and
+ * what comes meanwhile must not be read as a request: BUSY. */
+static void refuse_request(struct conn *conn, enum outcome outcome)
+{
+    deadline_clear(&conn->gateway->loop->deadlines, &conn->deadline);
+    conn->state = CONN_BUSY;
+    conn->request_over = false;
+    exchange_refuse(conn->ex, outcome);
+}
+
 static void on_deadline(struct deadline *deadline)
 {
     struct conn *conn = container_of(deadline, struct conn, deadline);
-    if (conn->state == CONN_HEAD && conn->ex && http1_in_message(&conn->reader))
-        exchange_refuse(conn->ex, OUTCOME_REJECTED_SLOW);
+    if (conn->state == CONN_HEAD && http1_in_message(&conn->reader))
+        refuse_request(conn, OUTCOME_REJECTED_SLOW);
     else
         conn_close(conn);
 }
@@ -185,6 +195,8 @@ static bool start_request(struct conn *conn)
         conn_close(conn);
         return false;
     }
+    /* The idle time is over; conn_feed sets the head's when this input has no whole head. */
+    deadline_clear(&conn->gateway->loop->deadlines, &conn->deadline);
     conn->client.close_after = false;
     conn->request_over = false;
     conn->state = CONN_HEAD;
@@ -202,12 +214,6 @@ static void on_head(struct conn *conn)
     struct slice go_on = SLICE("HTTP/1.1 100 Continue\r\n\r\n");
     if (exchange_begin(conn->ex, head) && stream_send(&conn->stream, &go_on, 1) == SEND_LOST)
         conn_close(conn);
-}
-
-static void on_fault(struct conn *conn)
-{
-    conn->request_over = false;
-    exchange_refuse(conn->ex, fault_outcomes[conn->reader.fault]);
 }
 
 static void on_complete(struct conn *conn)
@@ -234,7 +240,7 @@ static bool feed_step(struct conn *conn, struct slice *input)
         on_complete(conn);
         break;
     case HTTP1_FAULT:
-        on_fault(conn);
+        refuse_request(conn, fault_outcomes[conn->reader.fault]);
         break;
     }
     return true;
@@ -284,13 +290,9 @@ static void on_bytes(struct stream *stream, struct slice bytes)
     struct conn *conn = container_of(stream, struct conn, stream);
     switch (conn->state) {
     case CONN_IDLE:
-        deadline_clear(&conn->gateway->loop->deadlines, &conn->deadline);
-        conn_feed(conn, bytes);
-        break;
     case CONN_HEAD:
     case CONN_BODY:
-        if (conn->ex)
-            conn_feed(conn, bytes);
+        conn_feed(conn, bytes);
         break;
     case CONN_BUSY:
         keep(conn, bytes);
@@ -433,6 +435,8 @@ void conn_drain_all(struct gateway *gateway)
         link = link->next;
         if (conn->state == CONN_IDLE)
             conn_linger(conn);
+        else
+            conn->client.close_after = true; /* said in the answer, unless that has begun */
     }
 }
 

@@ -286,6 +286,8 @@ void exchange_body_end(struct exchange *ex)
 
 void exchange_refuse(struct exchange *ex, enum outcome outcome)
 {
+    if (ex->state != EX_RECEIVE)
+        return; /* refused before: the answer is on its way */
     if (!ex->begun) {
         ex->begun = true;
         account_received(ex->gateway->account, SIZE_MAX);

@@ -160,7 +160,7 @@ void exchange_body(struct exchange *ex, struct slice piece);
 void exchange_body_end(struct exchange *ex);
 
 /* The request can't be served as it is: answers with `outcome` and ends. Allowed until
- * exchange_body_end. */
+ * exchange_body_end; nothing happens when it was refused before. */
 void exchange_refuse(struct exchange *ex, enum outcome outcome);
 
 /* The client vanished: from here on ex->client is not touched. */

@@ -164,9 +164,16 @@ enum status write_relayed_head(struct exchange *ex, enum answer_framing framing,
 
 static enum status write_known_body(struct exchange *ex, const char *outcome)
 {
-    char id[UUID_TEXT_LEN + 1] = {0};
+    char id[UUID_TEXT_LEN];
     uuid_format(answer_event(ex), id);
-    return buf_printf(&ex->held, "{\"outcome\":\"%s\",\"event_id\":\"%s\"}", outcome, id);
+    enum status status = buf_append(&ex->held, SLICE("{\"outcome\":\""));
+    if (status == STATUS_OK)
+        status = buf_append(&ex->held, slice_str(outcome));
+    if (status == STATUS_OK)
+        status = buf_append(&ex->held, SLICE("\",\"event_id\":\""));
+    if (status == STATUS_OK)
+        status = buf_append(&ex->held, slice_of(id, sizeof id));
+    return status == STATUS_OK ? buf_append(&ex->held, SLICE("\"}")) : status;
 }
 
 /* RFC 9457; type is stable, detail is for people. The event id stands in for an instance. */
@@ -182,18 +189,40 @@ static enum status write_problem_body(struct exchange *ex, const struct outcome_
                       ex->route ? "\"" : "");
 }
 
+static enum status write_date(struct exchange *ex)
+{
+    struct gateway *gw = ex->gateway;
+    uint64_t second = gw->loop->clock.wall_ms / 1000;
+    if (second != gw->date_second) {
+        http_date(gw->loop->clock.wall_ms, gw->date);
+        gw->date_second = second;
+    }
+    return http1_write_field(&ex->text, SLICE("Date"), slice_of(gw->date, sizeof gw->date));
+}
+
+/* 204 and 304 have neither a body nor a length (RFC 9110 8.6). */
+static enum status write_own_framing(struct exchange *ex, uint16_t code, struct slice type)
+{
+    if (code == 204 || code == 304) {
+        buf_clear(&ex->held);
+        return STATUS_OK;
+    }
+    enum status status = http1_write_field(&ex->text, SLICE("Content-Type"), type);
+    if (status == STATUS_OK)
+        status = http1_write_field_u64(&ex->text, SLICE("Content-Length"), buf_len(&ex->held));
+    if (slice_eq(ex->request.method, SLICE("HEAD")))
+        buf_clear(&ex->held);
+    return status;
+}
+
 static enum status write_own_head(struct exchange *ex, const struct outcome_row *row, uint16_t code,
                                   struct slice type)
 {
-    char date[HTTP_DATE_LEN];
-    http_date(ex->gateway->loop->clock.wall_ms, date);
     enum status status = http1_write_status_line(&ex->text, code);
     if (status == STATUS_OK)
-        status = http1_write_field(&ex->text, SLICE("Date"), slice_of(date, sizeof date));
+        status = write_date(ex);
     if (status == STATUS_OK)
-        status = http1_write_field(&ex->text, SLICE("Content-Type"), type);
-    if (status == STATUS_OK)
-        status = http1_write_field_u64(&ex->text, SLICE("Content-Length"), buf_len(&ex->held));
+        status = write_own_framing(ex, code, type);
     if (status == STATUS_OK && row->retry_after_s > 0)
         status = http1_write_field_u64(&ex->text, SLICE("Retry-After"), row->retry_after_s);
     if (status == STATUS_OK)
@@ -205,15 +234,12 @@ enum status write_own_answer(struct exchange *ex)
 {
     const struct outcome_row *row = outcome_row(ex->outcome);
     bool is_known = ex->outcome == OUTCOME_DUPLICATE;
-    uint16_t code = is_known ? ex->route->duplicate_status : row->status;
     buf_clear(&ex->text);
     buf_clear(&ex->held);
     enum status status = is_known ? write_known_body(ex, row->header) : write_problem_body(ex, row);
-    if (status == STATUS_OK)
-        status = write_own_head(ex, row, code,
-                                is_known ? SLICE("application/json")
-                                         : SLICE("application/problem+json"));
-    if (slice_eq(ex->request.method, SLICE("HEAD")) || code == 204 || code == 304)
-        buf_clear(&ex->held);
-    return status;
+    if (status != STATUS_OK)
+        return status;
+    if (is_known)
+        return write_own_head(ex, row, ex->route->duplicate_status, SLICE("application/json"));
+    return write_own_head(ex, row, row->status, SLICE("application/problem+json"));
 }

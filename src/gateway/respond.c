@@ -8,6 +8,8 @@
 #include "heads.h"
 #include <postern/base/fault.h>
 
+#define JOIN_BYTES 4096u /* bodies up to here are sent in one piece with their head */
+
 static void stop_call(struct exchange *ex)
 {
     if (!ex->calling)
@@ -48,16 +50,20 @@ static bool send_parts(struct exchange *ex, const struct slice *parts, size_t co
     return false;
 }
 
-static bool send_body(struct exchange *ex, struct slice head, struct slice body)
+/* Sends what is in ex->text (a head, or nothing) and `body` behind it, framed. A small body is
+ * copied to the head: one piece is one write() instead of one writev(), which is dearer than the
+ * copy. */
+static bool send_body(struct exchange *ex, struct slice body)
 {
-    if (!ex->chunked || body.len == 0)
-        return send_parts(ex, (struct slice[]){head, body}, 2);
-    struct buf size;
-    buf_init(&size, 32);
-    bool ok = http1_write_chunk_head(&size, body.len) == STATUS_OK &&
-              send_parts(ex, (struct slice[]){head, buf_slice(&size), body, HTTP1_CHUNK_TAIL}, 4);
-    buf_done(&size);
-    return ok;
+    struct buf *text = &ex->text;
+    if (ex->chunked && body.len > 0) {
+        if (http1_write_chunk_head(text, body.len) != STATUS_OK)
+            return false;
+        return send_parts(ex, (struct slice[]){buf_slice(text), body, HTTP1_CHUNK_TAIL}, 3);
+    }
+    if (body.len <= JOIN_BYTES && buf_append(text, body) == STATUS_OK)
+        return send_parts(ex, (struct slice[]){buf_slice(text)}, 1);
+    return send_parts(ex, (struct slice[]){buf_slice(text), body}, 2);
 }
 
 /* ---- relayed ---- */
@@ -88,7 +94,7 @@ static enum ex_state begin_relay(struct exchange *ex)
     if (framing == ANSWER_TO_CLOSE)
         ex->client->close_after = true;
     if (write_relayed_head(ex, framing, length) != STATUS_OK ||
-        !send_body(ex, buf_slice(&ex->text), buf_slice(&ex->held)))
+        !send_body(ex, buf_slice(&ex->held)))
         return break_off(ex);
     buf_clear(&ex->held);
     if (ex->calling && !ex->waiting_drain)
@@ -99,8 +105,7 @@ static enum ex_state begin_relay(struct exchange *ex)
 static void hold_piece(struct exchange *ex, struct slice piece)
 {
     if (buf_append(&ex->held, piece) != STATUS_OK) {
-        ex->answer_broken =
-            true; /* out of memory: the client sees a cut answer, the event is safe */
+        ex->answer_broken = true; /* no memory: the client sees a cut answer, the event is safe */
         return;
     }
     if (buf_len(&ex->held) >= ex->gateway->config->response_buffer_bytes)
@@ -113,7 +118,8 @@ void respond_piece(struct exchange *ex, struct slice piece)
         hold_piece(ex, piece);
         return;
     }
-    ex->answer_broken = !ex->client || !send_body(ex, SLICE(""), piece);
+    buf_clear(&ex->text); /* the head is out */
+    ex->answer_broken = !ex->client || !send_body(ex, piece);
     if (ex->answer_broken || ex->waiting_drain)
         exchange_continue(ex, EX_RESPOND); /* breaks off, or starts the client's time */
 }
@@ -127,8 +133,7 @@ static enum ex_state begin_own(struct exchange *ex)
     ex->answer_broken = false;
     if (outcome_row(ex->outcome)->close)
         ex->client->close_after = true;
-    if (write_own_answer(ex) != STATUS_OK ||
-        !send_parts(ex, (struct slice[]){buf_slice(&ex->text), buf_slice(&ex->held)}, 2))
+    if (write_own_answer(ex) != STATUS_OK || !send_body(ex, buf_slice(&ex->held)))
         return break_off(ex);
     return finish_respond(ex);
 }

@@ -48,7 +48,9 @@ struct gateway {
     struct list conns;    /* struct conn */
     uint32_t connections; /* their number */
     size_t body_bytes;    /* request bodies held now */
-    uint32_t exchanges;   /* alive, finished ones that are still owed an answer included */
+    uint64_t date_second; /* the Date field's text is made once a second */
+    char date[HTTP_DATE_LEN];
+    uint32_t exchanges; /* alive, finished ones that are still owed an answer included */
     bool draining;
     void (*emptied)(void *arg); /* set by gateway_drain */
     void *emptied_arg;
