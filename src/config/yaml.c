@@ -309,6 +309,8 @@ static void report_syntax(struct reader *reader)
                  parser->context ? ", " : "", parser->context ? parser->context : "");
     if (is_indented_with_tab(reader, mark_of(parser->problem_mark).line))
         report_hint(reader->report, "indent with spaces, not with tabs");
+    else if (parser->context && strstr(parser->context, "alias"))
+        report_hint(reader->report, "put a value that begins with \"*\" in quotes");
     else if (parser->context)
         report_hint(reader->report, "that began at line %u, column %u",
                     mark_of(parser->context_mark).line, mark_of(parser->context_mark).column);

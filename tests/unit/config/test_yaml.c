@@ -158,6 +158,14 @@ Test(yaml, tabs_get_their_hint)
     arena_done(&f.arena);
 }
 
+Test(yaml, a_star_needs_quotes)
+{
+    struct fixture f = read_yaml(SLICE("host: *.example.com\n"));
+    cr_assert_eq(f.status, STATUS_INVALID);
+    cr_assert_str_eq(f.report.findings[0].hint, "put a value that begins with \"*\" in quotes");
+    arena_done(&f.arena);
+}
+
 Test(yaml, what_is_no_utf8)
 {
     refuses(SLICE("a: b\nc: \xff\n"), STATUS_INVALID, 2, 4, "UTF-8");

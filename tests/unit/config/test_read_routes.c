@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Unit tests of config/read_routes: match, upstream, statuses; what is refused where. */
+#include "parsing.h"
+#include "readers.h"
+
+#include <stdlib.h>
+
+static struct parsed parse_match(const char *match)
+{
+    char text[1024];
+    int len = snprintf(text, sizeof(text),
+                       "listen: [{address: 127.0.0.1:1}]\n"
+                       "upstreams: {app: {endpoints: http://h}}\n"
+                       "routes: [{name: r, upstream: app, match: %s}]\n",
+                       match);
+    cr_assert_lt(len, (int)sizeof(text));
+    return parse(slice_of(text, (size_t)len));
+}
+
+static void expect_match_error(const char *match, const char *words)
+{
+    struct parsed parsed = parse_match(match);
+    assert_one_error(parsed, words);
+    parsed_done(&parsed);
+}
+
+Test(read_routes, the_defaults)
+{
+    struct parsed parsed = parse_with("", "", "");
+    assert_clean(parsed);
+    const struct route_opts *r = &parsed.config->routes[0];
+    cr_assert(slice_eq(r->name, SLICE("r")) && slice_eq(r->match.path, SLICE("/r")));
+    cr_assert(r->match.host.len == 0 && r->match.method_count == 0 && r->upstream == 0);
+    cr_assert(r->mode == ROUTE_PROXY && r->key_count == 1 && r->keys[0].kind == KEY_PAYLOAD);
+    cr_assert(r->missing == MISSING_PASS && r->window_ms == 86400000 && r->lease_ms == 30000);
+    cr_assert(r->in_flight == IN_FLIGHT_WAIT && r->in_flight_wait_ms == 5000);
+    cr_assert(r->duplicate_status == 200 && r->ack == ACK_ASYNC);
+    cr_assert(r->on_store_error == STORE_ERROR_PASS && r->on_timeout == TIMEOUT_RELEASE);
+    cr_assert(r->success_count == 2 && r->success[0].from == 200 && r->success[0].to == 299);
+    cr_assert(r->success[1].from == 300 && r->success[1].to == 399);
+    cr_assert_eq(r->body_bytes, 1u << 20);
+    parsed_done(&parsed);
+}
+
+Test(read_routes, the_body_limit_is_the_files_unless_given)
+{
+    struct parsed parsed = parse_with("limits: {body: 2MiB}\n", "", "");
+    cr_assert_eq(parsed.config->routes[0].body_bytes, 2u << 20);
+    parsed_done(&parsed);
+    parsed = parse_with("limits: {body: 2MiB}\n", "", "    limits: {body: 10MiB}\n");
+    cr_assert_eq(parsed.config->routes[0].body_bytes, 10u << 20);
+    parsed_done(&parsed);
+}
+
+Test(read_routes, a_match)
+{
+    struct parsed parsed =
+        parse_match("{host: Hooks.Example.COM, path: \"/github/*\", methods: [POST, PUT]}");
+    assert_clean(parsed);
+    const struct route_match *match = &parsed.config->routes[0].match;
+    cr_assert(slice_eq(match->host, SLICE("hooks.example.com")));
+    cr_assert(slice_eq(match->path, SLICE("/github/*")));
+    cr_assert(match->method_count == 2 && slice_eq(match->methods[1], SLICE("PUT")));
+    parsed_done(&parsed);
+}
+
+Test(read_routes, one_method_needs_no_brackets)
+{
+    struct parsed parsed = parse_match("{path: /, methods: POST}");
+    assert_clean(parsed);
+    cr_assert_eq(parsed.config->routes[0].match.method_count, 1);
+    parsed_done(&parsed);
+}
+
+Test(read_routes, paths)
+{
+    const char *const right[] = {"/", "/*", "/a", "/a/", "/a/b/*", "/%41", "/a.b~c;d,e:f@g(h)!"};
+    const char *const wrong[] = {"",     "a",    "*",         "/a*",  "/*/a",  "/a/**", "/a?b",
+                                 "/a#b", "/a b", "/\xc3\xa4", "//*x", "/a\"b", "/a\\b", "a/*"};
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++)
+        cr_assert_null(check_route_path(slice_str(right[i])), "%s", right[i]);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        cr_assert_not_null(check_route_path(slice_str(wrong[i])), "%s", wrong[i]);
+    char longest[4097];
+    memset(longest, '/', sizeof(longest));
+    cr_assert_null(check_route_path(slice_of(longest, 4096)));
+    cr_assert_not_null(check_route_path(slice_of(longest, 4097)));
+}
+
+Test(read_routes, hosts)
+{
+    const char *const right[] = {"a", "\"*.a.b\"", "a_b-c.d", "10.0.0.1", "\"[::1]\""};
+    const char *const wrong[] = {"\"a:80\"",  "\"*\"", "\"*.\"", "\"a.*\"", "a b",
+                                 "\"[::x]\"", "\"[\"", "\"\"",   "\".a\"",  "\"a/b\""};
+    char match[128];
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+        snprintf(match, sizeof(match), "{path: /, host: %s}", right[i]);
+        struct parsed parsed = parse_match(match);
+        assert_clean(parsed);
+        parsed_done(&parsed);
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        snprintf(match, sizeof(match), "{path: /, host: %s}", wrong[i]);
+        expect_match_error(match, "is not a host name");
+    }
+}
+
+Test(read_routes, matches_that_are_refused)
+{
+    expect_match_error("{methods: [POST]}", "match.path is missing");
+    expect_match_error("{path: pay}", "match.path must be a path that begins with \"/\"");
+    expect_match_error("{path: /, methods: [post]}", "did you mean \"POST\"?");
+    expect_match_error("{path: /, methods: [CONNECT]}", "is not a method that is served");
+    expect_match_error("{path: /, methods: []}", "match.methods must have 1 to 7 items, not 0");
+    expect_match_error("{path: /, methods: [GET, GET, GET, GET, GET, GET, GET, GET]}",
+                       "match.methods must have 1 to 7 items, not 8");
+}
+
+Test(read_routes, the_upstream)
+{
+    struct parsed parsed = parse(SLICE("listen: [{address: 127.0.0.1:1}]\n"
+                                       "routes: [{name: r, upstream: two, match: {path: /}},\n"
+                                       "         {name: s, upstream: one, match: {path: /s}},\n"
+                                       "         {name: t, upstream: tow, match: {path: /t}}]\n"
+                                       "upstreams: {one: {endpoints: http://h},\n"
+                                       "            two: {endpoints: http://h}}\n"));
+    cr_assert_eq(times(&parsed, "there is no upstream \"tow\""), 1, "%s", parsed.report);
+    cr_assert_eq(times(&parsed, "f.yaml:4:30: error:"), 1, "%s", parsed.report);
+    cr_assert_eq(times(&parsed, "did you mean \"two\"?"), 1);
+    parsed_done(&parsed);
+}
+
+Test(read_routes, answers_to_a_duplicate)
+{
+    const char *const right[] = {"ack", "200", "599", "409"};
+    const uint16_t statuses[] = {200, 200, 599, 409};
+    char route[64];
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(route, sizeof(route), "    duplicate: %s\n", right[i]);
+        struct parsed parsed = parse_with("", "", route);
+        assert_clean(parsed);
+        cr_assert_eq(parsed.config->routes[0].duplicate_status, statuses[i]);
+        parsed_done(&parsed);
+    }
+    expect_error("", "", "    duplicate: 199\n", "duplicate must be ack or a status from 200 to");
+    expect_error("", "", "    duplicate: 600\n", "duplicate must be ack or a status from 200 to");
+    expect_error("", "", "    duplicate: ok\n", "duplicate must be ack or a status from 200 to");
+    expect_error("", "", "    duplicate: replay\n", "\"duplicate: replay\" is not supported by");
+}
+
+Test(read_routes, what_counts_as_success)
+{
+    struct parsed parsed = parse_with("", "", "    success: [204, 2XX, \"599\", 5xx]\n");
+    assert_clean(parsed);
+    const struct route_opts *r = &parsed.config->routes[0];
+    cr_assert(r->success_count == 4 && r->success[0].from == 204 && r->success[0].to == 204);
+    cr_assert(r->success[1].from == 200 && r->success[3].from == 500 && r->success[3].to == 599);
+    parsed_done(&parsed);
+    const char *const wrong[] = {"199", "600", "1xx", "6xx", "2x", "2xxx", "ok"};
+    char route[64];
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        snprintf(route, sizeof(route), "    success: [2xx, %s]\n", wrong[i]);
+        expect_error("", "", route, "is not a status");
+    }
+    expect_error("", "", "    success: []\n", "success must have 1 to 16 items");
+}
+
+Test(read_routes, success_at_and_above_its_most)
+{
+    expect_clean("", "",
+                 "    success: "
+                 "[200,201,202,203,204,205,206,207,208,209,210,211,212,213,214,215]\n");
+    expect_error("", "",
+                 "    success: "
+                 "[200,201,202,203,204,205,206,207,208,209,210,211,212,213,214,215,216]\n",
+                 "success must have 1 to 16 items, not 17");
+}
+
+Test(read_routes, shapes)
+{
+    struct slice wrong[] = {SLICE("routes: []\n"), SLICE("routes: {}\n"), SLICE("routes:\n")};
+    for (size_t i = 0; i < 3; i++) {
+        struct parsed parsed = parse(wrong[i]);
+        cr_assert_eq(times(&parsed, "routes must be a list of 1 to 4096 routes"), 1);
+        parsed_done(&parsed);
+    }
+    struct parsed parsed = parse(SLICE("routes: [x, [y], {}]\n"));
+    cr_assert_eq(times(&parsed, "a route must be a map of settings"), 2, "%s", parsed.report);
+    cr_assert_eq(times(&parsed, "name is missing"), 1);
+    parsed_done(&parsed);
+}
+
+/* A file of `count` routes. */
+static struct parsed parse_many(unsigned count)
+{
+    size_t size = 200 + 64 * (size_t)count, len;
+    char *text = malloc(size);
+    cr_assert_not_null(text);
+    len = (size_t)snprintf(text, size,
+                           "listen: [{address: 127.0.0.1:1}]\n"
+                           "upstreams: {a: {endpoints: http://h}}\nroutes:\n");
+    for (unsigned i = 0; i < count; i++)
+        len += (size_t)snprintf(text + len, size - len,
+                                "- {name: r%u, upstream: a, match: {path: /%u}}\n", i, i);
+    struct parsed parsed = parse(slice_of(text, len));
+    free(text);
+    return parsed;
+}
+
+Test(read_routes, at_and_above_their_most, .timeout = 60)
+{
+    struct parsed parsed = parse_many(4096);
+    assert_clean(parsed);
+    cr_assert_eq(parsed.config->route_count, 4096);
+    parsed_done(&parsed);
+    parsed = parse_many(4097);
+    assert_one_error(parsed, "routes must be a list of 1 to 4096 routes");
+    parsed_done(&parsed);
+}
