@@ -345,7 +345,7 @@ def head_of(size):
 
 
 def test_head_limits(lab):
-    gateway = lab.gateway(limits={"headers": "4KiB"})
+    gateway = lab.gateway(limits={"headers": "4KiB", "target": "1KiB"})
     for size, expected in ((4095, True), (4096, True), (4097, False), (40000, False)):
         with gateway.connect() as connection:
             connection.send(head_of(size))
@@ -355,7 +355,7 @@ def test_head_limits(lab):
 
 
 def test_endless_head_is_refused_early(lab):
-    gateway = lab.gateway(limits={"headers": "4KiB"})
+    gateway = lab.gateway(limits={"headers": "4KiB", "target": "1KiB"})
     with gateway.connect() as connection:
         connection.send(b"POST / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 5000)
         assert connection.read_response().status == 431

@@ -90,7 +90,8 @@ def test_the_admin_listener_is_apart(lab):
         assert gateway.request("GET", path).status == 404
 
 
-@pytest.mark.parametrize("data", [b"garbage\r\n\r\n", b"GET /metrics HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 100000])
+@pytest.mark.parametrize("data", [b"garbage\r\n\r\n", b"GET /metrics HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 100000],
+                         ids=["garbage", "no Host", "long head"])
 def test_the_admin_listener_survives_garbage(lab, data):
     gateway = lab.gateway()
     with http.Connection(gateway.admin_port, 5) as connection:

@@ -64,7 +64,8 @@ def test_bad_configuration_is_78(tmp_path, name, command):
     assert f"{path}:" in text and word in text and hint in text, text
 
 
-@pytest.mark.parametrize("text", ["", "routes: [", "a: b\n" * 3, "\t- x", "listen: &a []\nroutes: *a\n", "\xff\xfe", "[" * 50000])
+@pytest.mark.parametrize("text", ["", "routes: [", "a: b\n" * 3, "\t- x", "listen: &a []\nroutes: *a\n", "\xff\xfe", "[" * 50000],
+                         ids=["empty", "open list", "repeated key", "tab", "alias", "no UTF-8", "deep"])
 def test_broken_files_are_78(tmp_path, text):
     path = tmp_path / "postern.yaml"
     path.write_bytes(text.encode("latin-1"))

@@ -62,12 +62,18 @@ static void prepare_loop(void)
     uuid_source_init(&ids);
 }
 
+void rig_make_folder(void)
+{
+    snprintf(rig.folder, sizeof rig.folder, "/tmp/postern-journal-XXXXXX");
+    cr_assert_not_null(mkdtemp(rig.folder));
+}
+
 void rig_prepare_sqlite(void)
 {
     prepare_loop();
     rig.is_sqlite = true;
-    snprintf(rig.folder, sizeof rig.folder, "/tmp/postern-journal-XXXXXX");
-    cr_assert_not_null(mkdtemp(rig.folder));
+    if (!rig.folder[0])
+        rig_make_folder();
     snprintf(rig.path, sizeof rig.path, "%s/journal.db", rig.folder);
     rig.sqlite = (struct sqlite_opts){
         .path = slice_str(rig.path), .retention_s = 7 * 86400, .buffer_bytes = 64u << 20};
@@ -75,8 +81,8 @@ void rig_prepare_sqlite(void)
 
 void rig_prepare_postgres(void)
 {
-    prepare_loop();
     pg_server_make(&rig.server);
+    prepare_loop(); /* after what takes long: a loop's clock stands while it does not run */
     rig.postgres = (struct pg_opts){.url = slice_str(rig.server.url),
                                     .timeout_ms = 2000,
                                     .flush_interval_ms = 50,
@@ -90,6 +96,7 @@ static void on_changed(void *arg, bool up, struct slice detail)
     (void)arg;
     rig.up = up;
     rig.told++;
+    fprintf(stderr, "%llu %d %.*s\n", (unsigned long long)loop_now_ms(&loop), up, (int)detail.len, detail.data);
     snprintf(rig.detail, sizeof rig.detail, "%.*s", (int)detail.len, detail.data);
     check_goal();
 }
@@ -178,16 +185,17 @@ static void remove_files(void)
     rmdir(rig.folder);
 }
 
+/* The server first: after a failed test nothing else may work. */
 void rig_close(void)
 {
+    if (!rig.is_sqlite)
+        pg_server_remove(&rig.server);
     if (open_fronts > 0)
         rig_close_fronts();
     cr_assert_eq(loop.deadlines.count, 0);
     loop_close(&loop);
     if (rig.is_sqlite)
         remove_files();
-    else
-        pg_server_remove(&rig.server);
 }
 
 /* ---- asking ---- */

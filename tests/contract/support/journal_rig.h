@@ -38,6 +38,10 @@ void rig_open_sqlite(void);
 void rig_open_postgres(void);
 void rig_close(void);
 
+/* Makes SQLite's folder before rig_prepare_sqlite does, for a test that forks before it has a loop.
+ */
+void rig_make_folder(void);
+
 /* The parts of them, for tests that change something in between: loop, folder or cluster, and
  * default options; then the fronts. */
 void rig_prepare_sqlite(void);

@@ -147,14 +147,6 @@ void pg_server_run(struct pg_server *server)
     cr_assert(read_until(server->log_fd, "ready to accept connections"), "postgres did not start");
 }
 
-void pg_server_stop(struct pg_server *server)
-{
-    cr_assert(kill(server->pid, SIGQUIT) == 0);
-    cr_assert(waitpid(server->pid, NULL, 0) == server->pid);
-    close(server->log_fd);
-    server->pid = 0;
-}
-
 static void signal_children(const struct pg_server *server, int number)
 {
     char path[64];
@@ -178,6 +170,15 @@ void pg_server_thaw(const struct pg_server *server)
 {
     signal_children(server, SIGCONT);
     cr_assert(kill(server->pid, SIGCONT) == 0);
+}
+
+void pg_server_stop(struct pg_server *server)
+{
+    pg_server_thaw(server); /* a stopped process can't end */
+    cr_assert(kill(server->pid, SIGQUIT) == 0);
+    cr_assert(waitpid(server->pid, NULL, 0) == server->pid);
+    close(server->log_fd);
+    server->pid = 0;
 }
 
 void pg_server_remove(struct pg_server *server)

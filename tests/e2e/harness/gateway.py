@@ -52,12 +52,25 @@ class Gateway(Process):
 
     # -- its life
 
-    def start(self, wait_for="/readyz", env=None, **options):
-        """`wait_for`: the admin path that has to answer 200 before this returns; None: don't wait."""
+    def start(self, wait_for="/readyz", stores=True, env=None, **options):
+        """`wait_for`: the admin path that has to answer 200 before this returns; None: don't wait. `stores`: each
+        worker's links have to be up as well, which readiness does not promise."""
+        seen = self.links_up()
         self.spawn([binary(), "serve", "-c", self.path], env={**self.env, **(env or {})}, **options)
         if wait_for:
             wait_until(lambda: self.is_up(wait_for), lambda: f"{wait_for} answers 200\n{self.tail()}", 30)
+        if wait_for and stores:
+            wait_until(lambda: self.links_up() >= seen + self.links(), lambda: f"links are up\n{self.tail()}", 30)
         return self
+
+    def links(self):
+        """How many links to servers its workers open."""
+        servers = (self.config["dedup"]["store"] == "redis") + (self.config["journal"]["store"] == "postgres")
+        return servers * self.config["workers"]
+
+    def links_up(self):
+        text = self.output()
+        return text.count('"redis is up"') + text.count('"postgres is up"')
 
     def is_up(self, path):
         assert self.is_running(), f"the gateway ended with {self.child.returncode}\n{self.tail()}"
@@ -77,7 +90,7 @@ class Gateway(Process):
 
     # -- traffic
 
-    def connect(self, timeout_s=15.0, **options):
+    def connect(self, timeout_s=10.0, **options):
         return http.Connection(self.port, timeout_s, **options)
 
     def request(self, method, target, headers=(), body=b"", **options):

@@ -53,7 +53,7 @@ def request_bytes(method, target, headers=(), body=b"", host="gateway.test", chu
 class Connection:
     """One connection to the gateway."""
 
-    def __init__(self, port, timeout_s=15.0, receive_buffer=None):
+    def __init__(self, port, timeout_s=10.0, receive_buffer=None):
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -175,7 +175,7 @@ class Connection:
         return self.read_response(method)
 
 
-def request(port, method, target, headers=(), body=b"", timeout_s=15.0, **options):
+def request(port, method, target, headers=(), body=b"", timeout_s=10.0, **options):
     """One request on a connection of its own."""
     with Connection(port, timeout_s) as connection:
         return connection.request(method, target, headers, body, **options)

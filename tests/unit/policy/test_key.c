@@ -1,120 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unit tests of policy/key: what gives a key and what doesn't, which keys are one and which never
- * are, fall-backs, limits, and the digest's layout. */
-#include <postern/policy/key.h>
-
-#include "samples.h"
+/* Unit tests of policy/key: what gives a key and what doesn't, fall-backs, limits. Which keys are
+ * one and which never are: test_key_identity.c. */
+#include "key_request.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#define MAX_TEST_PATHS 20u
-
-struct header {
-    const char *name;
-    struct slice value;
-};
-
-/* What a request holds; unset parts are empty. */
-struct request {
-    const char *route;
-    struct header headers[4];
-    struct slice query;
-    struct slice body;
-};
-
-static struct arena arena;
-static struct digester *digester;
-
-static void set_up(void)
-{
-    arena_init(&arena, 65536, 1u << 20);
-    cr_assert_eq(digester_open(&digester), STATUS_OK);
-}
-
-static void tear_down(void)
-{
-    digester_close(digester);
-    arena_done(&arena);
-}
-
 TestSuite(key, .init = set_up, .fini = tear_down);
-
-static size_t find_header(const void *headers, struct slice name, struct slice *ret_value)
-{
-    const struct header *header = headers;
-    size_t found = 0;
-    for (; header->name; header++)
-        if (slice_ieq(slice_str(header->name), name) && found++ == 0)
-            *ret_value = header->value;
-    return found;
-}
-
-static struct key_result make(const struct key_rule *rules, size_t count,
-                              const struct request *request)
-{
-    struct key_input input = {
-        .route = slice_str(request->route ? request->route : "r"),
-        .query = request->query,
-        .body = request->body,
-        .headers = request->headers,
-        .header = find_header,
-    };
-    return key_make(rules, count, &input, digester, &arena);
-}
-
-static struct key_rule named(enum key_kind kind, const char *name)
-{
-    return (struct key_rule){.kind = kind, .name = slice_str(name)};
-}
-
-/* A json or fields rule; the paths are separated by spaces. */
-static struct key_rule pathed(enum key_kind kind, const char *texts)
-{
-    struct json_path *paths = arena_alloc(&arena, MAX_TEST_PATHS * sizeof *paths);
-    size_t count = 0;
-    while (*texts) {
-        size_t len = strcspn(texts, " ");
-        cr_assert_lt(count, MAX_TEST_PATHS);
-        cr_assert(json_path_parse(slice_of(texts, len), &arena, &paths[count++]));
-        texts += len + (texts[len] == ' ');
-    }
-    return (struct key_rule){.kind = kind, .paths = paths, .path_count = count};
-}
-
-static struct event_key expect_key(struct key_rule rule, const struct request *request)
-{
-    struct key_result result = make(&rule, 1, request);
-    cr_assert(result.found, "%s: %s", key_kind_text(rule.kind), key_miss_text(result.miss));
-    cr_assert_eq(result.miss, KEY_MISS_NONE);
-    cr_assert_eq(result.rule, 0);
-    return result.key;
-}
-
-static void expect_miss(struct key_rule rule, const struct request *request, enum key_miss miss)
-{
-    struct key_result result = make(&rule, 1, request);
-    cr_assert_not(result.found);
-    cr_assert_eq(result.value_count, 0);
-    cr_assert_eq(result.miss, miss, "%s: %s, not %s", key_kind_text(rule.kind),
-                 key_miss_text(result.miss), key_miss_text(miss));
-}
-
-static bool same(struct event_key a, struct event_key b)
-{
-    return memcmp(a.digest, b.digest, sizeof a.digest) == 0;
-}
-
-static struct request with_body(const char *body)
-{
-    return (struct request){.body = slice_str(body)};
-}
-
-static struct event_key body_key(struct key_rule rule, const char *body)
-{
-    struct request request = with_body(body);
-    return expect_key(rule, &request);
-}
 
 /* ---- payload ---- */
 
@@ -252,36 +144,6 @@ Test(key, json_result_says_why_a_body_is_not_json)
     cr_assert_eq(make(&rule, 1, &nested).json, JSON_TOO_DEEP);
 }
 
-/* None of these may share a key with another. */
-Test(key, different_values_have_different_keys)
-{
-    static const char *const bodies[] = {
-        "{\"id\":1}",
-        "{\"id\":\"1\"}",
-        "{\"id\":1.0}",
-        "{\"id\":1e0}",
-        "{\"id\":true}",
-        "{\"id\":\"true\"}",
-        "{\"id\":false}",
-        "{\"id\":9007199254740992}",
-        "{\"id\":9007199254740993}",
-        "{\"id\":18446744073709551615}",
-        "{\"id\":18446744073709551616}",
-        "{\"id\":1234567890123456789012}",
-        "{\"id\":\"x\"}",
-        "{\"id\":\"x\\u0000\"}",
-        "{\"id\":\"x\\u0000y\"}",
-        "{\"id\":\"X\"}",
-        "{\"id\":\"\\u00e9\"}",
-        "{\"id\":\"e\\u0301\"}",
-    };
-    struct key_rule rule = pathed(KEY_JSON, "id");
-    for (size_t i = 0; i < COUNT_OF(bodies); i++)
-        for (size_t j = 0; j < i; j++)
-            cr_assert_not(same(body_key(rule, bodies[i]), body_key(rule, bodies[j])), "%s and %s",
-                          bodies[i], bodies[j]);
-}
-
 /* ---- fields ---- */
 
 Test(key, fields_want_all_of_them)
@@ -302,36 +164,6 @@ Test(key, fields_want_all_of_them)
     expect_cases(pathed(KEY_FIELDS, "a b"), cases, COUNT_OF(cases));
 }
 
-static struct event_key fields_key(struct slice a, struct slice b)
-{
-    char body[128];
-    int len = snprintf(body, sizeof body, "{\"a\":\"%.*s\",\"b\":\"%.*s\"}", (int)a.len, a.data,
-                       (int)b.len, b.data);
-    struct request request = {.body = slice_of(body, (size_t)len)};
-    return expect_key(pathed(KEY_FIELDS, "a b"), &request);
-}
-
-Test(key, every_cut_of_a_text_into_fields_differs)
-{
-    struct slice text = SLICE("abcabcsnsn1122");
-    struct event_key keys[32];
-    for (size_t cut = 0; cut <= text.len; cut++) {
-        keys[cut] = fields_key(slice_of(text.data, cut), slice_skip(text, cut));
-        for (size_t i = 0; i < cut; i++)
-            cr_assert_not(same(keys[i], keys[cut]), "cuts %zu and %zu", i, cut);
-    }
-}
-
-Test(key, fields_have_an_order_and_kinds)
-{
-    struct key_rule rule = pathed(KEY_FIELDS, "a b");
-    struct event_key key = body_key(rule, "{\"a\":1,\"b\":2}");
-    cr_assert(same(key, body_key(rule, "{ \"b\" : 2, \"x\":0, \"\\u0061\":1 }")));
-    cr_assert_not(same(key, body_key(rule, "{\"a\":2,\"b\":1}")));
-    cr_assert_not(same(key, body_key(rule, "{\"a\":\"1\",\"b\":2}")));
-    cr_assert_not(same(key, body_key(rule, "{\"a\":1,\"b\":\"2\"}")));
-}
-
 Test(key, fields_may_be_as_many_as_there_is_room_for)
 {
     char body[512] = "[0";
@@ -344,81 +176,6 @@ Test(key, fields_may_be_as_many_as_there_is_room_for)
     cr_assert(result.found);
     cr_assert_eq(result.value_count, KEY_MAX_FIELDS);
     cr_assert(slice_eq(result.values[15], SLICE("15")));
-}
-
-/* ---- what the digest binds ---- */
-
-/* The same text by five rules, two routes and two names. */
-Test(key, rules_routes_and_names_never_share_keys)
-{
-    struct request request = {
-        .headers = {{"id", SLICE("5")}, {"no", SLICE("5")}},
-        .query = SLICE("id=5&no=5"),
-        .body = SLICE("{\"id\":\"5\",\"no\":\"5\"}"),
-    };
-    struct key_rule rules[] = {
-        {.kind = KEY_PAYLOAD},       named(KEY_HEADER, "id"),    named(KEY_HEADER, "no"),
-        named(KEY_QUERY, "id"),      named(KEY_QUERY, "no"),     pathed(KEY_JSON, "id"),
-        pathed(KEY_JSON, "no"),      pathed(KEY_JSON, "id no"),  pathed(KEY_JSON, "no id"),
-        pathed(KEY_FIELDS, "id"),    pathed(KEY_FIELDS, "no"),   pathed(KEY_FIELDS, "id no"),
-        pathed(KEY_FIELDS, "id id"), pathed(KEY_JSON, "id a.b"), pathed(KEY_JSON, "id a\\.b"),
-        pathed(KEY_JSON, "id a b"),
-    };
-    struct event_key keys[2 * COUNT_OF(rules)];
-    for (size_t i = 0; i < COUNT_OF(keys); i++) {
-        request.route = i < COUNT_OF(rules) ? "r" : "rr";
-        keys[i] = expect_key(rules[i % COUNT_OF(rules)], &request);
-        for (size_t j = 0; j < i; j++)
-            cr_assert_not(same(keys[i], keys[j]), "rules %zu and %zu", i, j);
-    }
-}
-
-/* A payload that looks like another rule's input to the digest. */
-Test(key, a_route_name_does_not_run_into_a_value)
-{
-    struct key_rule rule = {.kind = KEY_PAYLOAD};
-    struct request a = {.route = "a", .body = SLICE("bc")};
-    struct request b = {.route = "ab", .body = SLICE("c")};
-    cr_assert_not(same(expect_key(rule, &a), expect_key(rule, &b)));
-}
-
-/* Where a rule stands in the list doesn't matter. */
-Test(key, a_rule_makes_the_same_key_anywhere_in_the_list)
-{
-    struct request request = {.headers = {{"id", SLICE("5")}}, .body = SLICE("{\"id\":\"6\"}")};
-    struct key_rule rules[] = {named(KEY_QUERY, "none"), pathed(KEY_JSON, "none"),
-                               pathed(KEY_JSON, "id"), named(KEY_HEADER, "id")};
-    struct key_result last = make(rules, 3, &request);
-    cr_assert(last.found);
-    cr_assert_eq(last.rule, 2);
-    cr_assert(same(last.key, expect_key(rules[2], &request)));
-}
-
-/* The layout as the header describes it, so that nobody changes it without meaning to: keys in
- * stores outlive a release. */
-Test(key, the_layout_is_kept)
-{
-    struct request request = {.route = "pay", .body = SLICE("{\"id\":[\"x\",7]}")};
-    struct key_result result;
-    struct key_rule rule = pathed(KEY_FIELDS, "id.0 id.1");
-    result = make(&rule, 1, &request);
-    cr_assert(result.found);
-    uint8_t digest[SHA256_BYTES];
-    struct slice layout = SLICE("1"
-                                "\0\0\0\0\0\0\0\003pay"
-                                "f\002"
-                                "\002\0\0\0\0\0\0\0\002id\0\0\0\0\0\0\0\0010"
-                                "\002\0\0\0\0\0\0\0\002id\0\0\0\0\0\0\0\0011"
-                                "s\0\0\0\0\0\0\0\001x"
-                                "n\0\0\0\0\0\0\0\0017");
-    cr_assert_eq(digest_sha256(digester, layout, digest), STATUS_OK);
-    cr_assert_arr_eq(result.key.digest, digest, EVENT_KEY_BYTES);
-    struct key_rule header = named(KEY_HEADER, "X-Id");
-    request.headers[0] = (struct header){"x-id", SLICE("v")};
-    result = make(&header, 1, &request);
-    layout = SLICE("1\0\0\0\0\0\0\0\003payh\0\0\0\0\0\0\0\004X-Id\0\0\0\0\0\0\0\001v");
-    cr_assert_eq(digest_sha256(digester, layout, digest), STATUS_OK);
-    cr_assert_arr_eq(result.key.digest, digest, EVENT_KEY_BYTES);
 }
 
 /* ---- lists ---- */

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Unit tests of config/summary: what the golden file of test_config.c does not show. */
+#include "parsing.h"
+
+static void holds_line(const char *top, const char *route, const char *line)
+{
+    struct parsed parsed = parse_with(top, "", route);
+    cr_assert_eq(parsed.status, STATUS_OK, "%s", parsed.report);
+    struct buf text;
+    buf_init(&text, 4096);
+    cr_assert_eq(config_summary(parsed.config, &text), STATUS_OK);
+    struct slice summary = buf_slice(&text);
+    cr_assert(memmem(summary.data, summary.len, line, strlen(line)), "%.*s lacks: %s",
+              (int)summary.len, summary.data, line);
+    buf_done(&text);
+    parsed_done(&parsed);
+}
+
+Test(summary, of_the_least)
+{
+    holds_line("workers: 1\n", "", "listen 127.0.0.1:8080, 1 worker\n");
+    holds_line("", "", "admin 127.0.0.1:9901, no token\n");
+    holds_line("", "", "dedup memory, 10000000 keys\n");
+    holds_line("", "", "journal sqlite /var/lib/postern/postern.db, retention 7d\n");
+    holds_line("", "", "route r: /r -> app, key payload, window 24h, lease 30s, ack async\n");
+}
+
+Test(summary, of_a_key)
+{
+    holds_line("", "    key: {json: [id, data.id]}\n", "key json[id, data.id], window");
+    holds_line("", "    key: [{header: A}, payload]\n", "key header A or payload, window");
+}
+
+Test(summary, of_a_disabled_admin)
+{
+    struct parsed parsed = parse_with("admin: {enabled: false}\n", "", "");
+    struct buf text;
+    buf_init(&text, 4096);
+    cr_assert_eq(config_summary(parsed.config, &text), STATUS_OK);
+    cr_assert_null(memmem(buf_slice(&text).data, buf_len(&text), "admin", 5));
+    buf_done(&text);
+    buf_init(&text, 10);
+    cr_assert_eq(config_summary(parsed.config, &text), STATUS_FULL);
+    buf_done(&text);
+    parsed_done(&parsed);
+}
