@@ -111,6 +111,6 @@ enum status config_reference(struct buf *buf)
     text_put(&text, "- `routes[].duplicate`: `replay`\n"
                     "- `routes[].key`: `{payload: {canonical, include, exclude}}`\n"
                     "- `upstreams.NAME.endpoints`: `https://…`\n"
-                    "- `dedup.redis.url`: `rediss://…`\n");
+                    "- `dedup.redis.url`: `rediss://…`\n\n");
     return text.status;
 }

@@ -214,7 +214,7 @@ static const struct setting ROOT[] = {
      .standard = "20000",
      .min = 1,
      .max = 1000000,
-     .help = "Most client connections, all workers together; more wait in the kernel."},
+     .help = "Most client connections, all workers together; more get 503."},
     {.path = "limits.body_memory",
      .kind = SETTING_SIZE,
      CONF(body_memory_bytes),
