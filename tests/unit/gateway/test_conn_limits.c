@@ -61,8 +61,8 @@ static void assert_refused_once(const struct refusal *refusal)
     await_end(peer);
     cr_assert_eq(peer_status(peer), refusal->status);
     cr_assert_eq(peer_count(peer, "HTTP/1.1 "), 1, "%s", peer->got);
-    run_until(no_connections);
     peer_free(peer);
+    run_until(no_connections);
 }
 
 /* What comes after a refusal is no request, no body, and no second refusal, however long the answer
