@@ -4,6 +4,7 @@
 
 usage: demo.py POSTERN
 """
+import contextlib
 import ctypes
 import http.client
 import json
@@ -157,7 +158,7 @@ class Demo:
 
     def show_journal(self):
         """The journal belongs to the running gateway alone, so it is read while the gateway is down."""
-        with sqlite3.connect(os.path.join(self.folder, "postern.db")) as database:
+        with contextlib.closing(sqlite3.connect(os.path.join(self.folder, "postern.db"))) as database:
             rows = database.execute("SELECT id, route, state, response_status, duplicates, length(body) FROM event "
                                     "ORDER BY received_at, id").fetchall()
         print("\nThe audit log (stopped in order, and read; duplicates are counted in the first event's row)")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The audit record: exact rows in both journals, duplicates counted, and a restart that forgets nothing."""
+import contextlib
 import sqlite3
 import uuid
 
@@ -12,7 +13,7 @@ from harness.wait import wait_until
 def sqlite_rows(gateway, sql):
     """Rows of the journal file, which has to be free: the gateway holds it alone while it runs."""
     path = gateway.config["journal"]["sqlite"]["path"]
-    with sqlite3.connect(path) as database:
+    with contextlib.closing(sqlite3.connect(path)) as database:
         database.row_factory = sqlite3.Row
         return [dict(row) for row in database.execute(sql)]
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ending: what is under way is finished, what is buffered is written, and the exit status says so."""
+import contextlib
 import os
 import signal
 import sqlite3
@@ -106,5 +107,5 @@ def test_sqlite_file_is_tidy_after_a_drain(lab):
     assert gateway.stop() == 0
     path = gateway.config["journal"]["sqlite"]["path"]
     assert not os.path.exists(path + "-wal") or os.path.getsize(path + "-wal") == 0
-    with sqlite3.connect(path) as database:
+    with contextlib.closing(sqlite3.connect(path)) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares what the senders were told with what the upstream got and what the journal holds."""
 import collections
+import contextlib
 import sqlite3
 
 
@@ -35,7 +36,7 @@ def journal_ids(gateway, postgres=None):
     journal = gateway.config["journal"]
     if journal["store"] == "postgres":
         return {row[0] for row in postgres.query("SELECT id FROM event", journal["postgres"]["url"])}
-    with sqlite3.connect(journal["sqlite"]["path"]) as database:
+    with contextlib.closing(sqlite3.connect(journal["sqlite"]["path"])) as database:
         return {as_uuid(row[0]) for row in database.execute("SELECT id FROM event")}
 
 

@@ -96,7 +96,6 @@ static void on_changed(void *arg, bool up, struct slice detail)
     (void)arg;
     rig.up = up;
     rig.told++;
-    fprintf(stderr, "%llu %d %.*s\n", (unsigned long long)loop_now_ms(&loop), up, (int)detail.len, detail.data);
     snprintf(rig.detail, sizeof rig.detail, "%.*s", (int)detail.len, detail.data);
     check_goal();
 }
