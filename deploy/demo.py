@@ -83,7 +83,8 @@ class Demo:
 
     def start_receiver(self):
         self.receiver = subprocess.Popen([sys.executable, os.path.join(HERE, "receiver.py"), self.deliveries_path],
-                                         stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+                                         stdout=subprocess.PIPE, text=True, start_new_session=True,
+                                         preexec_fn=die_with_parent)
         line = self.receiver.stdout.readline()
         expect(line.strip().isdigit(), "the receiver did not start")
         with open(self.config_path, "w", encoding="utf-8") as file:
@@ -92,7 +93,8 @@ class Demo:
     def start_gateway(self):
         with open(self.log_path, "ab") as log:
             self.gateway = subprocess.Popen([self.binary, "serve", "-c", self.config_path], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, preexec_fn=die_with_parent)
+                                            stdout=log, stderr=log, start_new_session=True,
+                                            preexec_fn=die_with_parent)
         end = time.monotonic() + START_S
         pause = threading.Event()
         while not self.is_ready():
