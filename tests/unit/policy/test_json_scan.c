@@ -85,6 +85,10 @@ static const struct sequence sequences[] = {
     {TEXT("\xe2\x82\xac"), true},
     {TEXT("\xef\xbb\xbf"), true}, /* U+FEFF inside a string */
     {TEXT("\x80"), false},
+    {TEXT("\x82\x80"), false},
+    {TEXT("\xbf\xbf"), false},
+    {TEXT("\xf9\x80\x80\x80"), false},
+    {TEXT("\xff\x80\x80\x80"), false},
     {TEXT("\xbf"), false},
     {TEXT("\xc0\x80"), false},
     {TEXT("\xc1\xbf"), false},

@@ -119,6 +119,11 @@ static const char *const confusing[] = {
     "/a%5fb",
     "/a%7eb",
     "/%30",
+    "/%39",
+    "/%41",
+    "/%5A",
+    "/%61",
+    "/%7a",
 };
 
 /* Not by an exact pattern, not by a prefix, not by a catch-all, not even by a pattern that spells
