@@ -249,14 +249,13 @@ static void apply_default(struct build *build, const struct setting *setting, vo
 {
     struct node value = {.kind = NODE_SCALAR, .plain = true, .text = slice_str(setting->standard)};
     struct node *node = &value;
-    size_t errors = build->report->errors;
     if (setting->standard[0] == '[' &&
         node_read_yaml(value.text, build->scratch, build->report, &node)) {
         build->no_memory = true; /* nothing else can be wrong with a row's own text */
         return;
     }
     read_setting(build, setting, node, target);
-    assert(build->report->errors == errors);
+    assert(!node->refused);
 }
 
 /* True when a section on the way to the row was given in a wrong shape, which was reported. */
