@@ -101,11 +101,10 @@ static void note_failures(struct server *server)
     }
 }
 
-static void open_when_loaded(struct server *server)
+static void open_when_prepared(struct server *server)
 {
-    bool loaded = server->config->dedup != DEDUP_MEMORY ||
-                  atomic_load(&server->workers[0].phase) != WORKER_STARTING;
-    if (server->open_asked || !loaded || server->state.draining)
+    if (server->open_asked || server->state.draining ||
+        server->worker_count < server->config->workers || !all_in(server, WORKER_PREPARED))
         return;
     server->open_asked = true;
     ask_all(server, WORKER_OPEN);
@@ -140,7 +139,7 @@ static void on_phase(struct loop_waker *waker)
     server->state.redis_note =
         worker_finding_text((enum redis_finding)atomic_load(&process->redis_finding));
     note_failures(server);
-    open_when_loaded(server);
+    open_when_prepared(server);
     if (!server->state.listening && all_in(server, WORKER_LISTENING)) {
         server->state.listening = true;
         say_listening(server);
@@ -169,8 +168,9 @@ static void raise_descriptor_limit(const struct config *config)
                     &limit); /* at the hard limit, accepting stops there and others are served */
 }
 
-/* Batches of records come and go by the megabyte. Given back to the kernel each time, their pages are
- * cleared again and again: 7 % of the CPU of an accepted event (perf: clear_page under batch_add and libpq). */
+/* Batches of records come and go by the megabyte. Given back to the kernel each time, their pages
+ * are cleared again and again: 7 % of the CPU of an accepted event (perf: clear_page under
+ * batch_add and libpq). */
 static void keep_freed_memory(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, KEEP_FREED_BYTES);
@@ -262,17 +262,31 @@ static int start_workers(struct server *server)
             return complain("worker", server->workers[i].failure);
         server->worker_count++;
     }
-    if (server->config->dedup == DEDUP_MEMORY)
-        worker_ask(&server->workers[0], WORKER_LOAD);
-    else
-        open_when_loaded(server);
     return EXIT_SUCCESS;
+}
+
+static int check_address(const struct address *address)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    if (!address_is_taken(address))
+        return EXIT_SUCCESS;
+    address_format(address, text);
+    return complain(text, "somebody listens there already");
+}
+
+static int check_addresses(struct server *server)
+{
+    const struct config *config = server->config;
+    int status = config->admin_enabled ? check_address(&config->admin) : EXIT_SUCCESS;
+    for (size_t i = 0; i < config->listen_count && status == EXIT_SUCCESS; i++)
+        status = check_address(&config->listen[i]);
+    return status;
 }
 
 static int open_all(struct server *server)
 {
-    int (*const steps[])(struct server *) = {open_shared, open_sqlite, open_loop, open_admin,
-                                             start_workers};
+    int (*const steps[])(struct server *) = {check_addresses, open_shared, open_sqlite,
+                                             open_loop,       open_admin,  start_workers};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int status = steps[i](server);
         if (status != EXIT_SUCCESS)

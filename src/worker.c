@@ -14,6 +14,7 @@
 #define PUBLISH_MS 500u /* how often the stores' own counters are published */
 #define RELOAD_MS 1000u /* between attempts to load the keys from a journal that is away */
 #define LISTEN_BACKLOG 1024
+#define PATIENCE_MS 5000u /* a store that says nothing for that long is taken for away */
 
 static void tell(struct worker *worker, enum worker_phase phase)
 {
@@ -25,6 +26,73 @@ static void fail(struct worker *worker, const char *what, const char *why)
 {
     (void)snprintf(worker->failure, sizeof worker->failure, "%s: %s", what, why);
     tell(worker, WORKER_FAILED);
+}
+
+/* A store has spoken; after the last one the worker may listen. */
+static void heard(struct worker *worker, unsigned from)
+{
+    worker->awaited &= ~from;
+    if (worker->awaited != 0 || atomic_load(&worker->phase) != WORKER_STARTING)
+        return;
+    deadline_clear(&worker->loop.deadlines, &worker->patience);
+    tell(worker, WORKER_PREPARED);
+}
+
+static void on_patience_over(struct deadline *deadline)
+{
+    heard(container_of(deadline, struct worker, patience),
+          AWAITED_REDIS | AWAITED_POSTGRES | AWAITED_KEYS);
+}
+
+/* ---- loading the window's keys ---- */
+
+static void on_key(struct journal_load *load, const struct journal_key *key)
+{
+    struct worker *worker = container_of(load, struct worker, load);
+    uint64_t wall_ms = worker->loop.clock.wall_ms;
+    if (key->window_ends_at_ms <= wall_ms)
+        return;
+    struct dedup_first first = {
+        .event_id = key->event_id,
+        .status = key->status,
+        .accepted_at_ms = key->accepted_at_ms,
+    };
+    uint64_t until_ms = loop_now_ms(&worker->loop) + (key->window_ends_at_ms - wall_ms);
+    if (!key_table_put_done(worker->process->keys, &key->key, &first, until_ms))
+        worker->load.status = STATUS_FULL;
+}
+
+static void on_loaded(struct journal_load *load)
+{
+    struct worker *worker = container_of(load, struct worker, load);
+    struct process *process = worker->process;
+    if (load->status == STATUS_OK) {
+        atomic_store(&process->keys_loaded, true);
+        log_line(process->log, LOG_INFO, "keys of the window loaded", LOG_INT("keys", load->keys));
+    } else {
+        log_line(process->log, LOG_WARN, "keys of the window are not loaded yet: repeats may pass",
+                 LOG_STR("reason", status_text(load->status)));
+        deadline_set(&worker->loop.deadlines, &worker->reload,
+                     loop_now_ms(&worker->loop) + RELOAD_MS);
+    }
+    heard(worker, AWAITED_KEYS);
+}
+
+static void load_keys(struct worker *worker)
+{
+    worker->load = (struct journal_load){
+        .now_ms = worker->loop.clock.wall_ms,
+        .key = on_key,
+        .ended = on_loaded,
+    };
+    journal_load_keys(worker->gateway.journal, &worker->load);
+}
+
+static void on_reload(struct deadline *deadline)
+{
+    struct worker *worker = container_of(deadline, struct worker, reload);
+    if (!worker->draining)
+        load_keys(worker);
 }
 
 /* ---- what the stores tell ---- */
@@ -65,66 +133,18 @@ static void on_redis_changed(void *arg, bool up, enum redis_finding finding, str
         fail(worker, "dedup.redis", worker_finding_text(finding));
     worker->redis_was_up = worker->redis_was_up || up;
     loop_wake(&process->waker);
+    heard(worker, AWAITED_REDIS);
 }
 
 static void on_journal_changed(void *arg, bool up, struct slice detail)
 {
     struct worker *worker = arg;
+    if ((worker->awaited & AWAITED_POSTGRES) && (worker->awaited & AWAITED_KEYS))
+        load_keys(worker);
+    heard(worker, AWAITED_POSTGRES);
     log_line(worker->process->log, up ? LOG_INFO : LOG_WARN,
              up ? "postgres is up" : "postgres is down", LOG_INT("worker", worker->index),
              LOG_TEXT("detail", detail));
-}
-
-/* ---- loading the window's keys ---- */
-
-static void on_key(struct journal_load *load, const struct journal_key *key)
-{
-    struct worker *worker = container_of(load, struct worker, load);
-    uint64_t wall_ms = worker->loop.clock.wall_ms;
-    if (key->window_ends_at_ms <= wall_ms)
-        return;
-    struct dedup_first first = {
-        .event_id = key->event_id,
-        .status = key->status,
-        .accepted_at_ms = key->accepted_at_ms,
-    };
-    uint64_t until_ms = loop_now_ms(&worker->loop) + (key->window_ends_at_ms - wall_ms);
-    if (!key_table_put_done(worker->process->keys, &key->key, &first, until_ms))
-        worker->load.status = STATUS_FULL;
-}
-
-static void on_loaded(struct journal_load *load)
-{
-    struct worker *worker = container_of(load, struct worker, load);
-    struct process *process = worker->process;
-    if (load->status == STATUS_OK) {
-        atomic_store(&process->keys_loaded, true);
-        log_line(process->log, LOG_INFO, "keys of the window loaded", LOG_INT("keys", load->keys));
-    } else {
-        log_line(process->log, LOG_WARN, "keys of the window are not loaded yet: repeats may pass",
-                 LOG_STR("reason", status_text(load->status)));
-        deadline_set(&worker->loop.deadlines, &worker->reload,
-                     loop_now_ms(&worker->loop) + RELOAD_MS);
-    }
-    if (atomic_load(&worker->phase) == WORKER_STARTING)
-        tell(worker, WORKER_LOADED);
-}
-
-static void load_keys(struct worker *worker)
-{
-    worker->load = (struct journal_load){
-        .now_ms = worker->loop.clock.wall_ms,
-        .key = on_key,
-        .ended = on_loaded,
-    };
-    journal_load_keys(worker->gateway.journal, &worker->load);
-}
-
-static void on_reload(struct deadline *deadline)
-{
-    struct worker *worker = container_of(deadline, struct worker, reload);
-    if (!worker->draining)
-        load_keys(worker);
 }
 
 /* ---- listening ---- */
@@ -168,6 +188,7 @@ static void on_all_closed(struct worker *worker)
     deadline_clear(&worker->loop.deadlines, &worker->publish);
     deadline_clear(&worker->loop.deadlines, &worker->reload);
     deadline_clear(&worker->loop.deadlines, &worker->cut);
+    deadline_clear(&worker->loop.deadlines, &worker->patience);
     gateway_close(&worker->gateway);
     loop_waker_close(&worker->waker);
     loop_stop(&worker->loop);
@@ -233,8 +254,6 @@ static void on_command(struct loop_waker *waker)
 {
     struct worker *worker = container_of(waker, struct worker, waker);
     unsigned commands = atomic_exchange(&worker->commands, 0);
-    if (commands & WORKER_LOAD)
-        load_keys(worker);
     if ((commands & WORKER_OPEN) && !worker->draining)
         open_listeners(worker);
     if (commands & WORKER_DRAIN)
@@ -252,9 +271,32 @@ static void on_publish(struct deadline *deadline)
                  loop_now_ms(&worker->loop) + PUBLISH_MS);
 }
 
+static unsigned awaited_stores(const struct worker *worker)
+{
+    const struct config *config = worker->process->config;
+    unsigned awaited = config->dedup == DEDUP_REDIS ? AWAITED_REDIS : 0;
+    if (config->journal == JOURNAL_POSTGRES)
+        awaited |= AWAITED_POSTGRES;
+    if (config->dedup == DEDUP_MEMORY && worker->index == 0)
+        awaited |= AWAITED_KEYS; /* the first worker loads them for all */
+    return awaited;
+}
+
+/* The links were opened with the worker and speak from the loop; SQLite can be asked at once. */
+static void prepare(struct worker *worker)
+{
+    worker->awaited = awaited_stores(worker);
+    deadline_set(&worker->loop.deadlines, &worker->patience,
+                 loop_now_ms(&worker->loop) + PATIENCE_MS);
+    if (worker->awaited == AWAITED_KEYS)
+        load_keys(worker);
+    heard(worker, 0);
+}
+
 static void *run(void *arg)
 {
     struct worker *worker = arg;
+    prepare(worker);
     deadline_set(&worker->loop.deadlines, &worker->publish, loop_now_ms(&worker->loop));
     loop_run(&worker->loop);
     loop_close(&worker->loop);
@@ -360,6 +402,7 @@ enum status worker_start(struct worker *worker, struct process *process, size_t 
     worker->publish.expired = on_publish;
     worker->reload.expired = on_reload;
     worker->cut.expired = on_cut;
+    worker->patience.expired = on_patience_over;
     worker->waker.woken = on_command;
     enum status status = loop_open(&worker->loop);
     if (status == STATUS_OK)

@@ -14,18 +14,21 @@
 
 /* What main asks for; bits, since several may be asked before the worker looks. */
 enum worker_command {
-    WORKER_LOAD = 1,  /* load the window's keys from the journal (memory store, one worker) */
-    WORKER_OPEN = 2,  /* open the listeners */
-    WORKER_DRAIN = 4, /* close the listeners, end what is under way, flush, close, end the thread */
+    WORKER_OPEN = 1,  /* open the listeners */
+    WORKER_DRAIN = 2, /* close the listeners, end what is under way, flush, close, end the thread */
 };
 
 enum worker_phase {
     WORKER_STARTING,
-    WORKER_LOADED, /* the keys are there, or can't be had now (keys_loaded tells) */
+    WORKER_PREPARED, /* every store has spoken once: it is up, or known to be away */
     WORKER_LISTENING,
     WORKER_FAILED, /* can't serve: `failure` says why; wants to be drained */
     WORKER_ENDED,  /* the thread is about to return */
 };
+
+/* What a worker waits for before it may listen: a node that has just come up must not pass events
+ * by a store it has not asked. */
+enum awaited { AWAITED_REDIS = 1, AWAITED_POSTGRES = 2, AWAITED_KEYS = 4 };
 
 /* What all workers share, owned by serve.c. */
 struct process {
@@ -60,7 +63,8 @@ struct worker {
     struct listener *listeners;
     size_t listener_count;
     struct journal_load load;
-    struct deadline publish, reload, cut;
+    struct deadline publish, reload, cut, patience;
+    unsigned awaited; /* enum awaited bits: stores that have not spoken yet */
     bool redis_was_up, draining;
     size_t closing; /* stores and upstreams not closed yet */
 };

@@ -64,6 +64,19 @@ static int bind_socket(const struct address *address, struct address *ret_bound)
     return -1;
 }
 
+bool address_is_taken(const struct address *address)
+{
+    const struct sockaddr *wanted = address_sockaddr(address);
+    int fd = socket(wanted->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false; /* listener_open will say why */
+    int on = 1;
+    bool taken = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+                 bind(fd, wanted, address_sockaddr_len(address)) != 0 && errno == EADDRINUSE;
+    close(fd);
+    return taken;
+}
+
 /* Gives the socket to libuv, which closes it with the handle. */
 static int listen_on(struct listener_impl *impl, int fd, int backlog)
 {

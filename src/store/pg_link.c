@@ -151,11 +151,13 @@ static void read_results(struct pg_link *link)
     }
 }
 
-/* Reading goes on while output is left: a server that waits for us to read would never take it. */
+/* Reading goes on while output is left: a server that waits for us to read would never take it. A
+ * call that sends may itself find the end of the stream; libpq then closes its socket without a
+ * word, and the loop would never hear of it. */
 static bool flush(struct pg_link *link)
 {
     int left = PQflush(link->conn);
-    if (left < 0)
+    if (left < 0 || PQstatus(link->conn) == CONNECTION_BAD)
         return false;
     return (left > 0) == link->watches_write || watch(link, true, left > 0);
 }

@@ -83,11 +83,12 @@ static const char *const check[] = {
 };
 
 static void begin(struct pg_schema *schema, const char *const *texts, size_t count,
+                  uint32_t timeout_ms,
                   void (*ended)(struct pg_job *job, const struct pg_failure *failure))
 {
     schema->version = 0;
     schema->job.ended = ended;
-    pg_link_begin(schema->link, &schema->job, PG_SCHEMA_TIMEOUT_MS);
+    pg_link_begin(schema->link, &schema->job, timeout_ms);
     for (size_t i = 0; i < count; i++)
         pg_link_query(schema->link, texts[i], 0, NULL, NULL, NULL);
     pg_link_commit(schema->link);
@@ -146,14 +147,14 @@ static void on_checked(struct pg_job *job, const struct pg_failure *failure)
     struct pg_schema *schema = container_of(job, struct pg_schema, job);
     bool missing = failure && !failure->lost && strcmp(failure->sqlstate, "42P01") == 0;
     if (missing || (!failure && schema->version < VERSION))
-        begin(schema, migration, MIGRATION_STATEMENTS, on_migrated);
+        begin(schema, migration, MIGRATION_STATEMENTS, PG_MIGRATE_TIMEOUT_MS, on_migrated);
     else
         tell_version(schema, failure);
 }
 
 void pg_schema_check(struct pg_schema *schema)
 {
-    begin(schema, check, sizeof(check) / sizeof(check[0]), on_checked);
+    begin(schema, check, sizeof(check) / sizeof(check[0]), schema->link->timeout_ms, on_checked);
 }
 
 /* ---- partitions ---- */
@@ -187,7 +188,7 @@ void pg_schema_add_days(struct pg_schema *schema, const int64_t *days, size_t co
                                 (long long)days[i]);
     snprintf(text, sizeof(text), ADD_DAYS, list);
     const char *const texts[] = {LOCK, text};
-    begin(schema, texts, 2, on_done);
+    begin(schema, texts, 2, PG_UPKEEP_TIMEOUT_MS, on_done);
 }
 
 /* DROP waits for the parent's lock and makes everybody behind it wait: it gives up soon. */
@@ -200,11 +201,12 @@ void pg_schema_add_days(struct pg_schema *schema, const int64_t *days, size_t co
     " < date '1970-01-01' + %lld LOOP"                                                             \
     " EXECUTE 'DROP TABLE ' || part; END LOOP; END $days$"
 
+/* A day without statistics makes the planner guess; one that has some is autovacuum's. */
 #define ANALYZE_DAY                                                                                \
-    "DO $days$ DECLARE part text;"                                                                 \
-    " BEGIN part := 'event' || to_char(date '1970-01-01' + %lld, '_YYYY_MM_DD');"                  \
-    " IF to_regclass(quote_ident(part)) IS NOT NULL THEN"                                          \
-    " EXECUTE format('ANALYZE %%I', part);"                                                        \
+    "DO $days$ DECLARE part regclass;"                                                             \
+    " BEGIN part := to_regclass('event' || to_char(date '1970-01-01' + %lld, '_YYYY_MM_DD'));"     \
+    " IF EXISTS (SELECT FROM pg_class WHERE oid = part AND reltuples < 1000) THEN"                 \
+    " EXECUTE 'ANALYZE ' || part;"                                                                 \
     " END IF; END $days$"
 
 void pg_schema_tidy(struct pg_schema *schema, int64_t first_kept, int64_t today)
@@ -213,5 +215,5 @@ void pg_schema_tidy(struct pg_schema *schema, int64_t first_kept, int64_t today)
     snprintf(drop, sizeof(drop), DROP_DAYS, (long long)first_kept);
     snprintf(analyze, sizeof(analyze), ANALYZE_DAY, (long long)today);
     const char *const texts[] = {LOCK, drop, analyze};
-    begin(schema, texts, 3, on_done);
+    begin(schema, texts, 3, PG_UPKEEP_TIMEOUT_MS, on_done);
 }

@@ -10,9 +10,10 @@
 
 #include "pg_link.h"
 
-#define PG_SCHEMA_DAYS_AHEAD 3      /* partitions beyond today's */
-#define PG_SCHEMA_DAYS_MAX 16       /* in one pg_schema_add_days */
-#define PG_SCHEMA_TIMEOUT_MS 60000u /* others may hold the advisory lock while they migrate */
+#define PG_SCHEMA_DAYS_AHEAD 3       /* partitions beyond today's */
+#define PG_SCHEMA_DAYS_MAX 16        /* in one pg_schema_add_days */
+#define PG_MIGRATE_TIMEOUT_MS 60000u /* others may hold the advisory lock while they migrate */
+#define PG_UPKEEP_TIMEOUT_MS 10000u  /* batches wait behind it; its locks it waits 1 s for */
 
 #define PG_DAY_MS 86400000u
 
@@ -36,7 +37,8 @@ void pg_schema_check(struct pg_schema *schema);
  * missing. */
 void pg_schema_add_days(struct pg_schema *schema, const int64_t *days, size_t count);
 
-/* Drops the partitions of days before `first_kept` and ANALYZEs that of `today`. */
+/* Drops the partitions of days before `first_kept`, and ANALYZEs that of `today` while it is fresh.
+ */
 void pg_schema_tidy(struct pg_schema *schema, int64_t first_kept, int64_t today);
 
 #endif

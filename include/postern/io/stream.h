@@ -151,6 +151,11 @@ struct listener {
 NODISCARD enum status listener_open(struct listener *listener, struct loop *loop,
                                     const struct address *address, int backlog);
 
+/* True when somebody listens on `address` already. With SO_REUSEPORT a second process of the same
+ * user would silently share it, which is meant for this process's workers only; to be asked before
+ * the first of them opens. */
+bool address_is_taken(const struct address *address);
+
 /* Stops listening; no `pending` after this. The struct may be freed at once. */
 void listener_close(struct listener *listener);
 
