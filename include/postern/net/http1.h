@@ -192,8 +192,11 @@ struct slice http_reason(uint16_t status);
  * passes only checked bytes. */
 NODISCARD enum status http1_write_request_line(struct buf *buf, struct slice method,
                                                struct slice target);
+/* "HTTP/1.1 200 OK". */
 NODISCARD enum status http1_write_status_line(struct buf *buf, uint16_t status);
+/* "Name: value". */
 NODISCARD enum status http1_write_field(struct buf *buf, struct slice name, struct slice value);
+/* "Name: 42". */
 NODISCARD enum status http1_write_field_u64(struct buf *buf, struct slice name, uint64_t value);
 /* The empty line. */
 NODISCARD enum status http1_write_head_end(struct buf *buf);
@@ -201,8 +204,8 @@ NODISCARD enum status http1_write_head_end(struct buf *buf);
 NODISCARD enum status http1_write_chunk_head(struct buf *buf, uint64_t size);
 #define HTTP1_CHUNK_TAIL SLICE("\r\n")
 #define HTTP1_LAST_CHUNK SLICE("0\r\n\r\n")
-/* The IMF-fixdate of `wall_ms` for a Date field: HTTP_DATE_LEN bytes, no NUL. */
 #define HTTP_DATE_LEN 29
+/* The IMF-fixdate of `wall_ms` for a Date field: HTTP_DATE_LEN bytes, no NUL. */
 void http_date(uint64_t wall_ms, char ret_text[static HTTP_DATE_LEN]);
 
 #endif

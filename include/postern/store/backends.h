@@ -64,9 +64,9 @@ struct sqlite_opts {
     size_t buffer_bytes;  /* records waiting, all workers together */
 };
 
+struct sqlite_store;
 /* The process's one SQLite connection and thread. Opens (and migrates) the file before it returns;
  * `ret_error` (256 bytes) says what failed. `log` may be NULL. */
-struct sqlite_store;
 NODISCARD enum status sqlite_store_open(const struct sqlite_opts *opts, struct log *log,
                                         struct sqlite_store **ret_store,
                                         char ret_error[static 256]);

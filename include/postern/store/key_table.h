@@ -25,9 +25,13 @@ void key_table_free(struct key_table *table);
  * what is over was looked for, a claim answers VERDICT_FULL; a renew or settle that would have to
  * take a lapsed key again answers HOLD_UNKNOWN. */
 void key_table_claim(struct key_table *table, struct dedup_op *op, uint64_t now_ms);
+/* Extends our lease: KEPT, LAPSED (taken again), LOST. */
 void key_table_renew(struct key_table *table, struct dedup_op *op, uint64_t now_ms);
+/* Ours, or nobody's, becomes done: KEPT, LAPSED, LOST. */
 void key_table_settle(struct key_table *table, struct dedup_op *op, uint64_t now_ms);
+/* Ours becomes absent: KEPT, LAPSED, LOST. */
 void key_table_release(struct key_table *table, struct dedup_op *op, uint64_t now_ms);
+/* Whatever is there becomes absent: KEPT, LAPSED. */
 void key_table_forget(struct key_table *table, struct dedup_op *op, uint64_t now_ms);
 
 /* Puts a done key in that ends at `until_ms` (monotonic): loading from the journal, or L1 learning
@@ -42,6 +46,7 @@ bool key_table_get_done(struct key_table *table, const struct event_key *key, ui
 
 /* Live and not yet swept keys, and bytes of memory; sums over the shards. */
 size_t key_table_count(struct key_table *table);
+/* Bytes of memory the shards hold. */
 size_t key_table_bytes(struct key_table *table);
 
 #endif
