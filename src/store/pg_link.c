@@ -238,14 +238,18 @@ static void step_connect(struct pg_link *link)
         pg_link_drop(link, PQerrorMessage(link->conn));
 }
 
+/* Both may mean an error, after which the loop watches no longer; there can be data to read before
+ * the error is, so it has to be watched again. */
 static void on_ready(struct loop_poll *poll, bool readable, bool writable)
 {
     struct pg_link *link = container_of(poll, struct pg_link, poll);
-    (void)writable;
-    if (link->state == PG_LINK_CONNECTING)
+    if (link->state == PG_LINK_CONNECTING) {
         step_connect(link);
-    else
-        work(link, readable);
+        return;
+    }
+    work(link, readable);
+    if (readable && writable && link->conn && !watch(link, true, link->watches_write))
+        pg_link_drop(link, PQerrorMessage(link->conn));
 }
 
 static void start_connect(struct pg_link *link)
