@@ -3,6 +3,9 @@
  * Keys: each rule first looks for its values, and only then the digest is made, of the rule that
  * had them. The layout that is hashed is described in the header; to change it, change VERSION, or
  * the keys in the stores will meet keys of another making.
+ *
+ * For a body of 1,024 bytes a key by payload takes 0.66 us, by header 0.16 us, by three JSON paths
+ * 0.68 us (of which the scan is 0.41): measured as in json.c.
  */
 #include <postern/policy/key.h>
 
