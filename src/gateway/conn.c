@@ -313,8 +313,7 @@ static void on_ended(struct stream *stream, enum stream_end end)
 {
     struct conn *conn = container_of(stream, struct conn, stream);
     conn->peer_done = true;
-    if (end == STREAM_END_EOF && conn->ex &&
-        (conn->state == CONN_BUSY || !http1_in_message(&conn->reader)))
+    if (end == STREAM_END_EOF && conn->state == CONN_BUSY)
         return;
     conn_close(conn);
 }
@@ -358,7 +357,7 @@ static struct conn *conn_new(struct gateway *gateway)
 {
     struct conn *conn = calloc(1, sizeof *conn);
     size_t backlog = gateway->config->response_buffer_bytes + 2 * STREAM_READ_BYTES +
-                     EXCHANGE_TEXT_BYTES;
+                     EXCHANGE_TEXT_BYTES + 2 * gateway->config->http.head_bytes;
     if (!conn ||
         stream_init(&conn->stream, gateway->loop, &stream_handlers, backlog) != STATUS_OK) {
         free(conn);

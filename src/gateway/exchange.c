@@ -180,9 +180,11 @@ static struct exchange *allocate(struct gateway *gw)
     if (!ex)
         return NULL;
     ex->gateway = gw;
-    arena_init(&ex->arena, EXCHANGE_CHUNK_BYTES, EXCHANGE_ARENA_BYTES);
+    const struct http_limits *http = &gw->config->http;
+    size_t heads_bytes = 4 * (http->head_bytes + http->fields * sizeof(struct http_field));
+    arena_init(&ex->arena, EXCHANGE_CHUNK_BYTES, heads_bytes + EXCHANGE_ARENA_BYTES);
     buf_init(&ex->body, 0);
-    buf_init(&ex->text, EXCHANGE_TEXT_BYTES);
+    buf_init(&ex->text, 2 * http->head_bytes + EXCHANGE_TEXT_BYTES);
     buf_init(&ex->held, gw->config->response_buffer_bytes + STREAM_READ_BYTES);
     return ex;
 }

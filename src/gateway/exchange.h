@@ -39,13 +39,14 @@
 #include <postern/base/buf.h>
 #include <postern/gateway/gateway.h>
 
-#define EXCHANGE_CHUNK_BYTES                                                                       \
-    8192u /* first chunk of the arena: a usual request's head and response head fit */
-#define EXCHANGE_ARENA_BYTES                                                                       \
-    (256u * 1024) /* ceiling: two heads at their limits with their field tables, and key parts */
-#define EXCHANGE_TEXT_BYTES                                                                        \
-    (128u * 1024)                  /* ceiling of one written head: the received one plus ours */
-#define EXCHANGE_KEEP_BYTES 16384u /* buffers of a spare exchange above this are freed */
+/* First chunk of the arena: a usual request's head and its response's fit. */
+#define EXCHANGE_CHUNK_BYTES 8192u
+/* Ceiling of the arena, beside two heads at their limits: key parts, the upstream's head. */
+#define EXCHANGE_ARENA_BYTES (256u * 1024)
+/* Ceiling of one written head, beside the received one: what is ours. */
+#define EXCHANGE_TEXT_BYTES (128u * 1024)
+/* Buffers of a spare exchange above this are freed. */
+#define EXCHANGE_KEEP_BYTES 16384u
 
 enum ex_state {
     EX_RECEIVE,

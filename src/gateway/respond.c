@@ -158,6 +158,8 @@ enum ex_state begin_respond(struct exchange *ex)
         stop_call(ex);
         return EX_DONE;
     }
+    if (ex->gateway->draining)
+        ex->client->close_after = true;
     return is_relayed(ex) ? begin_relay(ex) : begin_own(ex);
 }
 
