@@ -165,6 +165,21 @@ static void check_shadow(struct build *build, size_t index)
     }
 }
 
+/* A pattern that only paths match which could mean two things: those match no route. */
+static void check_plain_path(struct build *build, size_t index)
+{
+    struct slice path = build->config->routes[index].match.path;
+    if (path.len >= 2 && slice_eq(slice_skip(path, path.len - 2), SLICE("/*")))
+        path.len -= path.len == 2 ? 1 : 2; /* what is below has segments of its own */
+    if (path.len == 0 || route_path_is_plain(path))
+        return;
+    report_error(build->report, mark_in(build, index, "match.path"),
+                 "no request can match this path");
+    report_hint(build->report,
+                "write it without \".\" and \"..\" segments, empty segments, and encoded "
+                "characters that need no encoding");
+}
+
 static void check_name_twice(struct build *build, size_t index)
 {
     const struct route_opts *routes = build->config->routes;
@@ -195,6 +210,7 @@ static void check_unused_upstreams(struct build *build)
 void checks_run_routes(struct build *build)
 {
     for (size_t i = 0; i < build->config->route_count; i++) {
+        check_plain_path(build, i);
         check_lease(build, i);
         check_window(build, i);
         check_body(build, i);

@@ -137,8 +137,11 @@ static enum ex_state key_missing(struct exchange *ex)
         break;
     }
     struct key_result made = make_key(ex, &payload, 1);
-    return made.found ? take_key(ex, &made)
-                      : pass_without_key(ex); /* an empty body has no key either */
+    if (made.found)
+        return take_key(ex, &made);
+    if (made.miss == KEY_MISS_NO_MEMORY)
+        return exchange_end(ex, OUTCOME_REJECTED_BUSY);
+    return pass_without_key(ex); /* an empty body has no key either */
 }
 
 enum ex_state begin_key(struct exchange *ex)

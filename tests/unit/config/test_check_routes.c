@@ -74,6 +74,24 @@ Test(check_routes, a_body_larger_than_all_the_memory)
                  "limits.body must not be larger than the file's limits.body_memory");
 }
 
+static void matches_nothing(const char *two)
+{
+    struct parsed parsed = parse_routes("path: /one", two);
+    assert_one_error(parsed, "f.yaml:5:42: error: no request can match this path");
+    parsed_done(&parsed);
+}
+
+Test(check_routes, a_path_that_could_mean_two_things)
+{
+    matches_nothing("path: /a/../b");
+    matches_nothing("path: /a//b/*");
+    matches_nothing("path: /./*");
+    matches_nothing("path: /%61");
+    shadows_not("path: /one", "path: /a/*");
+    shadows_not("path: /one", "path: /*");
+    shadows_not("path: /one", "path: /a/");
+}
+
 Test(check_routes, a_name_twice)
 {
     struct parsed parsed = parse(SLICE("listen: [{address: 127.0.0.1:1}]\n"
