@@ -38,12 +38,6 @@ static void heard(struct worker *worker, unsigned from)
     tell(worker, WORKER_PREPARED);
 }
 
-static void on_patience_over(struct deadline *deadline)
-{
-    heard(container_of(deadline, struct worker, patience),
-          AWAITED_REDIS | AWAITED_POSTGRES | AWAITED_KEYS);
-}
-
 /* ---- loading the window's keys ---- */
 
 static void on_key(struct journal_load *load, const struct journal_key *key)
@@ -59,7 +53,7 @@ static void on_key(struct journal_load *load, const struct journal_key *key)
     };
     uint64_t until_ms = loop_now_ms(&worker->loop) + (key->window_ends_at_ms - wall_ms);
     if (!key_table_put_done(worker->process->keys, &key->key, &first, until_ms))
-        worker->load.status = STATUS_FULL;
+        worker->load_refused++;
 }
 
 static void on_loaded(struct journal_load *load)
@@ -68,7 +62,9 @@ static void on_loaded(struct journal_load *load)
     struct process *process = worker->process;
     if (load->status == STATUS_OK) {
         atomic_store(&process->keys_loaded, true);
-        log_line(process->log, LOG_INFO, "keys of the window loaded", LOG_INT("keys", load->keys));
+        log_line(process->log, worker->load_refused ? LOG_ERROR : LOG_INFO,
+                 "keys of the window loaded", LOG_INT("keys", load->keys),
+                 LOG_INT("over_max_keys", worker->load_refused));
     } else {
         log_line(process->log, LOG_WARN, "keys of the window are not loaded yet: repeats may pass",
                  LOG_STR("reason", status_text(load->status)));
@@ -80,6 +76,7 @@ static void on_loaded(struct journal_load *load)
 
 static void load_keys(struct worker *worker)
 {
+    worker->load_refused = 0;
     worker->load = (struct journal_load){
         .now_ms = worker->loop.clock.wall_ms,
         .key = on_key,
@@ -93,6 +90,14 @@ static void on_reload(struct deadline *deadline)
     struct worker *worker = container_of(deadline, struct worker, reload);
     if (!worker->draining)
         load_keys(worker);
+}
+
+static void on_patience_over(struct deadline *deadline)
+{
+    struct worker *worker = container_of(deadline, struct worker, patience);
+    if ((worker->awaited & AWAITED_POSTGRES) && (worker->awaited & AWAITED_KEYS))
+        load_keys(worker);                           /* says that they can't be had now */
+    heard(worker, AWAITED_REDIS | AWAITED_POSTGRES); /* keys that are being loaded are waited for */
 }
 
 /* ---- what the stores tell ---- */

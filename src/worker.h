@@ -63,6 +63,7 @@ struct worker {
     struct listener *listeners;
     size_t listener_count;
     struct journal_load load;
+    uint64_t load_refused; /* keys that found no room: dedup.memory.max_keys is too small */
     struct deadline publish, reload, cut, patience;
     unsigned awaited; /* enum awaited bits: stores that have not spoken yet */
     bool redis_was_up, draining;

@@ -22,7 +22,7 @@ static const char *const tally_names[TALLIES] = {
     [TALLY_RELEASE_UNKNOWN] = "release_unknown",
     [TALLY_LEASE_LAPSED] = "lease_lapsed",
     [TALLY_LEASE_LOST] = "lease_lost",
-    [TALLY_RECORD_DROPPED] = "record_dropped",
+    [TALLY_RECORD_UNCONFIRMED] = "record_unconfirmed",
     [TALLY_CLIENT_GONE] = "client_gone",
     [TALLY_PARKED] = "parked",
 };
@@ -219,7 +219,8 @@ void books_close(struct books *books)
 
 enum status account_init(struct account *account, const struct books *books, size_t row)
 {
-    *account = (struct account){.books = books, .cells = metrics_row(books->metrics, row)};
+    *account = (struct account){
+        .books = books, .cells = metrics_row(books->metrics, row), .tells_shared = row == 0};
     account->in_progress = calloc(books->route_count + 1, sizeof *account->in_progress);
     return account->in_progress ? STATUS_OK : STATUS_NO_MEMORY;
 }
@@ -296,6 +297,8 @@ static void publish_dedup(struct account *account, struct dedup *dedup)
     metric_set(account->cells, b->dedup_pending, s->pending);
     metric_set(account->cells, b->dedup_doubtful, s->doubtful_released);
     metric_set(account->cells, b->dedup_l1_hits, s->l1_hits);
+    if (account->tells_shared)
+        metric_set(account->cells, b->dedup_keys, s->keys);
 }
 
 static void publish_journal(struct account *account, const struct journal_stats *s, uint64_t now_ms)

@@ -221,7 +221,8 @@ static enum ex_state after_record(struct exchange *ex)
  * event that was delivered. docs/guarantees.md tells this. */
 static enum ex_state record_failed(struct exchange *ex)
 {
-    if (ex->route->ack == ACK_DURABLE)
+    account_tally(ex->gateway->account, TALLY_RECORD_UNCONFIRMED);
+    if (ex->route->ack == ACK_DURABLE && ex->route->mode != ROUTE_OBSERVE)
         ex->outcome = OUTCOME_FAILED_JOURNAL;
     return after_record(ex);
 }
@@ -230,10 +231,8 @@ enum ex_state finish_record(struct exchange *ex)
 {
     account_timer(ex->gateway->account, exchange_route_index(ex), TIMER_JOURNAL,
                   exchange_lap_us(ex));
-    if (ex->record.status != STATUS_OK) {
-        account_tally(ex->gateway->account, TALLY_RECORD_DROPPED);
+    if (ex->record.status != STATUS_OK)
         return record_failed(ex);
-    }
     FAULT_POINT("after_journal_commit");
     return after_record(ex);
 }

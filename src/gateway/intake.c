@@ -128,6 +128,8 @@ static enum ex_state pass_without_key(struct exchange *ex)
 static enum ex_state key_missing(struct exchange *ex)
 {
     static const struct key_rule payload = {.kind = KEY_PAYLOAD};
+    if (ex->route->mode == ROUTE_OBSERVE)
+        return pass_without_key(ex);
     switch (ex->route->missing) {
     case MISSING_PASS:
         return pass_without_key(ex);
@@ -149,7 +151,8 @@ enum ex_state begin_key(struct exchange *ex)
     const struct route_opts *route = ex->route;
     /* A durable route promises the record before the answer. Known to be impossible now, so the
      * upstream isn't asked. */
-    if (route->ack == ACK_DURABLE && !ex->gateway->journal->stats.up)
+    if (route->ack == ACK_DURABLE && route->mode != ROUTE_OBSERVE &&
+        !ex->gateway->journal->stats.up)
         return exchange_end(ex, OUTCOME_REJECTED_JOURNAL);
     struct key_result made = make_key(ex, route->keys, route->key_count);
     if (made.found)

@@ -271,9 +271,9 @@ static const struct outcome_row rows[] = {
                                 .status = 503,
                                 .type = "journal-commit",
                                 .title = "Not recorded",
-                                .detail = "The upstream took the event, but it could not be put on "
-                                          "record, as this route promises; a repeat may be "
-                                          "forwarded again.",
+                                .detail = "The upstream took the event, but its record was not "
+                                          "confirmed, as this route promises; a repeat will be "
+                                          "answered as a duplicate.",
                                 .retry_after_s = STORE_RETRY_S},
 
     [OUTCOME_UNKNOWN_STORE] = {.name = "unknown_store",

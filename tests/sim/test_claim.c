@@ -360,3 +360,17 @@ Test(observe, passes_everything_and_marks)
     sim_client_free(third);
     sim_close(sim);
 }
+
+Test(observe, refuses_nothing_that_its_settings_would)
+{
+    struct sim *sim = sim_open(
+        "    mode: observe\n    key: {header: X-Id}\n    missing: reject\n    ack: durable\n", "");
+    sim->journal.base.stats.up = false;
+    sim->journal.mode = SIM_DOWN;
+    struct sim_client *client = accept_one(sim, "event");
+    cr_assert_eq(sim_status(client), 200);
+    cr_assert(sim_got(client, "Postern-Outcome: bypassed"));
+    cr_assert_eq(sim_tally(sim, TALLY_RECORD_UNCONFIRMED), 1);
+    sim_client_free(client);
+    sim_close(sim);
+}

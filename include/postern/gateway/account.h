@@ -19,15 +19,16 @@ enum step_timer { TIMER_CLAIM, TIMER_UPSTREAM, TIMER_JOURNAL, TIMER_SETTLE, TIME
 
 /* Things counted beside the outcomes. */
 enum tally {
-    TALLY_CLAIM_LATE,      /* a claim granted after its exchange had left: given back */
-    TALLY_CLAIM_TIMEOUT,   /* the store did not answer a claim in time */
-    TALLY_SETTLE_UNKNOWN,  /* settling was not confirmed: the store will be told again */
-    TALLY_RELEASE_UNKNOWN, /* releasing was not confirmed: the lease will end it */
-    TALLY_LEASE_LAPSED,    /* our lease had run out when we settled, nobody else had the key */
-    TALLY_LEASE_LOST,      /* another owner had taken the key when we renewed or settled */
-    TALLY_RECORD_DROPPED,  /* an accepted event's record was not taken by the journal */
-    TALLY_CLIENT_GONE,     /* the client left while its event was at work */
-    TALLY_PARKED,          /* copies that waited for an event in flight */
+    TALLY_CLAIM_LATE,         /* a claim granted after its exchange had left: given back */
+    TALLY_CLAIM_TIMEOUT,      /* the store did not answer a claim in time */
+    TALLY_SETTLE_UNKNOWN,     /* settling was not confirmed: the store will be told again */
+    TALLY_RELEASE_UNKNOWN,    /* releasing was not confirmed: the lease will end it */
+    TALLY_LEASE_LAPSED,       /* our lease had run out when we settled, nobody else had the key */
+    TALLY_LEASE_LOST,         /* another owner had taken the key when we renewed or settled */
+    TALLY_RECORD_UNCONFIRMED, /* an accepted event's record was not taken or not confirmed in time;
+                                 it may still be written */
+    TALLY_CLIENT_GONE,        /* the client left while its event was at work */
+    TALLY_PARKED,             /* copies that waited for an event in flight */
     TALLIES
 };
 
@@ -70,6 +71,7 @@ struct account {
     const struct books *books;
     struct metric_cells cells;
     uint32_t *in_progress; /* by route, the unrouted last */
+    bool tells_shared;     /* what all workers share is told by one: the key table's size */
     uint64_t batches_seen;
     uint64_t log_window_ms; /* rate cap of failure lines */
     uint32_t log_lines, log_suppressed;
