@@ -37,6 +37,8 @@ static enum op_status dedup_does(struct dedup *base, enum sim_verb verb, struct 
     store->calls[verb]++;
     switch (store->mode[verb]) {
     case SIM_NOW:
+        if (store->waiting_count > 0)
+            break; /* commands of one link are done in their order */
         table_does(store, verb, op);
         return OP_READY;
     case SIM_DOWN:

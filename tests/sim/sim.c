@@ -12,11 +12,26 @@
 
 #define WALL_MS UINT64_C(1763700000000)
 
+/* Not a Criterion assertion: the box serves plain programs as well. */
+static void fail(const char *what)
+{
+    (void)fprintf(stderr, "sim: %s\n", what);
+    abort();
+}
+
 /* ---- client ---- */
+
+/* An exchange that touches a client after its end, or answers twice, is wrong in every test. */
+static void assert_waits(const struct sim_client *client)
+{
+    if (client->answered || client->broken || client->left)
+        fail("a client was touched after its end");
+}
 
 static enum send_status client_sends(struct client *base, const struct slice *parts, size_t count)
 {
     struct sim_client *client = container_of(base, struct sim_client, base);
+    assert_waits(client);
     if (client->send_answer == SEND_LOST || client->send_answer == SEND_FULL)
         return client->send_answer;
     for (size_t i = 0; i < count; i++) {
@@ -32,6 +47,7 @@ static enum send_status client_sends(struct client *base, const struct slice *pa
 static void client_answered(struct client *base)
 {
     struct sim_client *client = container_of(base, struct sim_client, base);
+    assert_waits(client);
     client->answered = true;
     client->ex = NULL;
 }
@@ -39,6 +55,7 @@ static void client_answered(struct client *base)
 static void client_broken(struct client *base)
 {
     struct sim_client *client = container_of(base, struct sim_client, base);
+    assert_waits(client);
     client->broken = true;
     client->ex = NULL;
 }
@@ -126,8 +143,10 @@ void sim_leave(struct sim_client *client)
 {
     struct exchange *ex = client->ex;
     client->ex = NULL;
-    if (ex)
-        exchange_client_gone(ex);
+    if (!ex)
+        return;
+    client->left = true;
+    exchange_client_gone(ex);
 }
 
 void sim_client_free(struct sim_client *client)
@@ -210,13 +229,6 @@ struct sim *sim_open_on(struct loop *loop, const char *route_lines, const char *
     sim->loop = loop;
     open_on_loop(sim, route_lines, top_lines);
     return sim;
-}
-
-/* Not a Criterion assertion: the box serves plain programs as well. */
-static void fail(const char *what)
-{
-    (void)fprintf(stderr, "sim: %s\n", what);
-    abort();
 }
 
 static void check_balance(struct sim *sim)

@@ -11,7 +11,7 @@
 #include <postern/base/metrics.h>
 #include <postern/store/key_table.h>
 
-#define SIM_MAX 512 /* of everything a run may hold or remember */
+#define SIM_MAX 2048 /* of everything a run may hold or remember */
 
 /* How a fake store treats a verb. */
 enum sim_mode {
@@ -70,7 +70,7 @@ struct sim_client {
     char sent[65536]; /* NUL-terminated */
     size_t sent_bytes;
     enum send_status send_answer;
-    bool answered, broken;
+    bool answered, broken, left; /* at most one of them */
     struct exchange *ex;
 };
 
