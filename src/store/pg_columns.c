@@ -12,11 +12,17 @@
 #define ARRAY_HEAD_BYTES 20u
 #define KEEP_BYTES (64u << 10) /* of one column, while nothing is to be sent */
 
-const char pg_columns_insert[] =
-    "INSERT INTO event (id, received_at, key, window_ends_at, response_status, duration_ms,"
-    " route, method, target, headers, content_type, body, client, mode, state, outcome)"
-    " SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
-    " ON CONFLICT (id, received_at) DO NOTHING";
+/* Set-returning functions in the select list run in step and stream their rows; in FROM each would
+ * first be written to a tuple store, which takes half as long again. */
+#define INSERT_ROWS                                                                                \
+    "INSERT INTO event (id, received_at, key, window_ends_at, response_status, duration_ms,"       \
+    " route, method, target, headers, content_type, body, client, mode, state, outcome)"           \
+    " SELECT unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7),"  \
+    " unnest($8), unnest($9), unnest($10), unnest($11), unnest($12), unnest($13), unnest($14),"    \
+    " unnest($15), unnest($16)"
+
+const char pg_columns_insert[] = INSERT_ROWS;
+const char pg_columns_insert_again[] = INSERT_ROWS " ON CONFLICT (id, received_at) DO NOTHING";
 
 /* The bounds let the planner leave out all other days. */
 const char pg_columns_count[] =

@@ -13,8 +13,10 @@
 #define PG_COLUMNS_INSERT 16
 #define PG_COLUMNS_COUNT 7
 
-/* The statements that take them. */
+/* The statements that take them. The first insert is for rows that are new, and cheaper; it fails
+ * with a unique violation where one is there already. The second leaves such rows alone. */
 extern const char pg_columns_insert[];
+extern const char pg_columns_insert_again[];
 extern const char pg_columns_count[];
 
 struct pg_columns {
@@ -33,7 +35,7 @@ void pg_columns_done(struct pg_columns *columns);
 /* Frees what a large batch has left behind. */
 void pg_columns_trim(struct pg_columns *columns);
 
-/* Fills the parameters of pg_columns_insert with `count` rows. STATUS_NO_MEMORY: nothing to send.
+/* Fills the parameters of either insert with `count` rows. STATUS_NO_MEMORY: nothing to send.
  * The parameters are valid until the next call. */
 NODISCARD enum status pg_columns_of_rows(struct pg_columns *columns, struct batch_row *const *rows,
                                          size_t count);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A batch on its way to PostgreSQL: one transaction of at most two statements, INSERT of its rows
- * and UPDATE of duplicate counts. An INSERT sent again changes nothing, so a batch whose answer was
- * lost simply goes again. What a failed one does next is decided by its SQLSTATE (judge):
+ * and UPDATE of duplicate counts. A batch whose answer was lost simply goes again, by an INSERT
+ * that leaves alone what is there. What a failed one does next is decided by its SQLSTATE (judge):
  *
+ *   there already   again, by the INSERT that doesn't mind
  *   data refused    cut in half until the refused row is alone; that one is given up
  *   no partition    the day is made, then again
  *   deadlock        again
@@ -33,7 +34,8 @@ static enum status add_rows(struct postgres_front *self, struct batch *batch)
         return STATUS_OK;
     enum status status = pg_columns_of_rows(&self->columns, batch->rows + batch->done, self->sent);
     if (status == STATUS_OK)
-        query(self, pg_columns_insert, PG_COLUMNS_INSERT);
+        query(self, self->maybe_there ? pg_columns_insert_again : pg_columns_insert,
+              PG_COLUMNS_INSERT);
     return status;
 }
 
@@ -123,7 +125,7 @@ static void need_days(struct postgres_front *self)
     front_pump(&self->front);
 }
 
-enum judgement { JUDGE_REFUSED, JUDGE_NO_DAY, JUDGE_AGAIN, JUDGE_DROP };
+enum judgement { JUDGE_REFUSED, JUDGE_NO_DAY, JUDGE_THERE, JUDGE_AGAIN, JUDGE_DROP };
 
 /* Class 22 and 23: the data; 54: too large; P0: a trigger said no. A missing partition is a check
  * violation that names no constraint. */
@@ -134,6 +136,8 @@ static enum judgement judge(const struct postgres_front *self, const struct pg_f
         return JUDGE_AGAIN;
     if (failure->statement > 0 || self->sent == 0)
         return JUDGE_DROP;
+    if (strcmp(state, "23505") == 0 && !self->maybe_there)
+        return JUDGE_THERE;
     if (strcmp(state, "23514") == 0 && !failure->names_constraint && !self->days_made)
         return JUDGE_NO_DAY;
     if (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 ||
@@ -150,7 +154,8 @@ static void rejected(struct postgres_front *self, const struct pg_failure *failu
         pg_link_drop(&self->link, failure->message);
         return;
     }
-    self->front.journal.stats.errors++;
+    self->front.journal.stats.errors += judgement != JUDGE_THERE;
+    self->maybe_there = self->maybe_there || judgement == JUDGE_THERE;
     if (judgement == JUDGE_REFUSED)
         cut_refused(self);
     else if (judgement == JUDGE_NO_DAY)
@@ -177,8 +182,10 @@ void pg_commit_init(struct postgres_front *self)
 bool pg_commit_send(struct postgres_front *self)
 {
     if (!self->front.in_flight) {
-        if (!front_next(&self->front))
+        struct batch *batch = front_next(&self->front);
+        if (!batch)
             return false;
+        self->maybe_there = batch->tries > 0;
         self->chunk = BATCH_MAX_ROWS;
         self->days_made = false;
     }

@@ -40,6 +40,7 @@ struct postgres_front {
     size_t chunk;        /* rows of the batch in flight that are sent at once */
     size_t sent;         /* rows of the statement under way */
     bool counts_sent;    /* it has a second statement */
+    bool maybe_there;    /* rows of the batch may have been committed before */
     bool days_made;      /* for the rows [done, done + chunk) */
     bool batch_was_last; /* loads and batches take turns */
     size_t load_rows;
