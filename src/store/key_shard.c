@@ -87,10 +87,14 @@ struct dedup_first entry_first(const struct entry *entry)
     };
 }
 
+static uint64_t expiry_ms(const struct entry *entry)
+{
+    return (uint64_t)entry->expires_high << 32 | entry->expires_low;
+}
+
 bool entry_is_live(const struct entry *entry, uint64_t now_ms)
 {
-    return entry && entry->state != ENTRY_EMPTY &&
-           now_ms < ((uint64_t)entry->expires_high << 32 | entry->expires_low);
+    return entry && entry->state != ENTRY_EMPTY && now_ms < expiry_ms(entry);
 }
 
 /* Where `key` lies or, if absent (*ret_found false), where it belongs. Not for an empty array. */
@@ -183,6 +187,23 @@ void shard_remove(struct shard *shard, const struct hash_seed *seed, const struc
     }
     shard->slots[slot].state = ENTRY_EMPTY;
     shard->used--;
+}
+
+const struct entry *shard_soonest(struct shard *shard, uint32_t among)
+{
+    const struct entry *soonest = NULL;
+    if (among > shard->used)
+        among = shard->used;
+    while (among > 0) {
+        const struct entry *entry = &shard->slots[shard->sweep];
+        shard->sweep = next_slot(shard, shard->sweep);
+        if (entry->state == ENTRY_EMPTY)
+            continue;
+        among--;
+        if (!soonest || expiry_ms(entry) < expiry_ms(soonest))
+            soonest = entry;
+    }
+    return soonest;
 }
 
 uint32_t shard_sweep(struct shard *shard, const struct hash_seed *seed, uint32_t slots,

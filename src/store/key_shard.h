@@ -75,6 +75,10 @@ struct entry *shard_insert(struct shard *shard, const struct hash_seed *seed,
 /* Takes an entry of this shard out; every pointer into the shard is invalid then. */
 void shard_remove(struct shard *shard, const struct hash_seed *seed, const struct entry *entry);
 
+/* Of the next `among` keys, from where the last sweep ended, the one that ends first; NULL when the
+ * shard is empty. */
+const struct entry *shard_soonest(struct shard *shard, uint32_t among);
+
 /* Looks at the next `slots` slots (at most all) and drops what is over; returns how many went. */
 uint32_t shard_sweep(struct shard *shard, const struct hash_seed *seed, uint32_t slots,
                      uint64_t now_ms);

@@ -13,6 +13,8 @@
 
 #define SHARDS (1u << SHARD_BITS)
 #define SWEEP_PER_CALL 8u /* slots looked at by each claim: garbage stays below an eighth */
+#define DISPLACE_AMONG 8u /* keys compared: enough to meet one that is only cached for seconds */
+#define FORCE_ATTEMPTS 4u /* other threads may take the room that was made */
 #define SWEEP_WHEN_FULL                                                                            \
     (SHARDS * SHARD_SLOTS_MIN) /* before a claim is refused: the whole of a small table */
 
@@ -220,6 +222,32 @@ bool key_table_put_done(struct key_table *table, const struct event_key *key,
         entry_set_done(entry, first, until_ms);
     pthread_mutex_unlock(&shard->lock);
     return entry != NULL;
+}
+
+/* Takes a key out that ends before some others of its shard, the first shard from that of `hash` on
+ * that holds any. */
+static bool displace(struct key_table *table, uint64_t hash)
+{
+    const struct entry *entry = NULL;
+    for (uint64_t i = hash >> (64 - SHARD_BITS), end = i + SHARDS; !entry && i < end; i++) {
+        struct shard *shard = &table->shards[i % SHARDS];
+        pthread_mutex_lock(&shard->lock);
+        entry = shard_soonest(shard, DISPLACE_AMONG);
+        if (entry)
+            remove_entry(table, shard, entry);
+        pthread_mutex_unlock(&shard->lock);
+    }
+    return entry != NULL;
+}
+
+bool key_table_force_done(struct key_table *table, const struct event_key *key,
+                          const struct dedup_first *first, uint64_t until_ms)
+{
+    uint64_t hash = shard_hash(&table->seed, key);
+    bool put = key_table_put_done(table, key, first, until_ms);
+    for (unsigned i = 0; !put && i < FORCE_ATTEMPTS && displace(table, hash); i++)
+        put = key_table_put_done(table, key, first, until_ms);
+    return put;
 }
 
 bool key_table_get_done(struct key_table *table, const struct event_key *key, uint64_t now_ms,

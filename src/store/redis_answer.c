@@ -57,8 +57,7 @@ static enum redis_taken take_claim_again(struct dedup_op *op, int64_t answer)
     return TAKEN;
 }
 
-static enum redis_taken take_script(struct dedup_op *op, const struct redis_reply *reply,
-                                    uint64_t *ret_window_ms)
+static enum redis_taken take_script(struct dedup_op *op, const struct redis_reply *reply)
 {
     static const enum hold holds[] = {
         [SCRIPT_LOST] = HOLD_LOST, [SCRIPT_KEPT] = HOLD_KEPT, [SCRIPT_LAPSED] = HOLD_LAPSED};
@@ -68,8 +67,6 @@ static enum redis_taken take_script(struct dedup_op *op, const struct redis_repl
     op->hold = holds[reply->integer];
     if (redis_verb_of(op) == VERB_CLAIM_AGAIN)
         return take_claim_again(op, reply->integer);
-    if (redis_verb_of(op) == VERB_SETTLE && op->hold != HOLD_LOST)
-        *ret_window_ms = op->window_ms;
     return TAKEN;
 }
 
@@ -81,10 +78,11 @@ static enum redis_taken take_forget(struct dedup_op *op, const struct redis_repl
     return TAKEN;
 }
 
-/* A script that the server lost (SCRIPT FLUSH) is sent along once, which also loads it again. */
+/* A script that the server lost (SCRIPT FLUSH) is sent along once, which also loads it again; not
+ * behind the back of whoever has spoken for the key since. */
 static enum redis_taken take_error(struct dedup_op *op, struct slice text)
 {
-    if (!slice_starts(text, SLICE("NOSCRIPT")) || (op->verb & VERB_RESENT))
+    if (!slice_starts(text, SLICE("NOSCRIPT")) || (op->verb & (VERB_RESENT | VERB_WAIVED)))
         return take_unknown(op);
     op->verb |= VERB_RESENT;
     return TAKEN_SEND_AGAIN;
@@ -100,5 +98,5 @@ enum redis_taken redis_command_take(struct dedup_op *op, const struct redis_repl
         return take_claim(op, reply, ret_window_ms);
     if (redis_verb_of(op) == VERB_FORGET)
         return take_forget(op, reply);
-    return take_script(op, reply, ret_window_ms);
+    return take_script(op, reply);
 }

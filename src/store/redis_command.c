@@ -92,13 +92,21 @@ static char *put_renew(const struct redis_commands *commands, char *at, const st
     return resp_number(at, op->lease_ms);
 }
 
+/* Redis refuses a time to live of nothing. */
+static uint64_t window_left_ms(const struct dedup_op *op)
+{
+    return op->ends_at_ms > op->since_ms ? op->ends_at_ms - op->since_ms : 1;
+}
+
+/* The value tells the whole window, which counts from the acceptance; a debt is paid later, for
+ * what is left. */
 static char *put_settle(const struct redis_commands *commands, char *at, const struct dedup_op *op)
 {
     char done[VALUE_DONE_MAX];
     size_t len = redis_value_done(&op->done, op->window_ms, done);
     at = put_script(commands, at, op, &commands->scripts[SCRIPT_SETTLE], 2);
     at = resp_bulk(at, slice_of(done, len));
-    return resp_number(at, op->window_ms);
+    return resp_number(at, window_left_ms(op));
 }
 
 static char *put_release(const struct redis_commands *commands, char *at, const struct dedup_op *op)
@@ -115,12 +123,12 @@ char *redis_command_put(const struct redis_commands *commands, char *at, const s
     case VERB_RENEW:
         return put_renew(commands, at, op);
     case VERB_SETTLE:
+    case VERB_DEBT:
         return put_settle(commands, at, op);
     case VERB_FORGET:
         return put_forget(commands, at, op);
     case VERB_RELEASE:
     case VERB_DOUBT:
-    case VERB_DOUBT_OFF:
         break;
     }
     return put_release(commands, at, op);

@@ -17,16 +17,18 @@ enum redis_verb {
     VERB_SETTLE,
     VERB_RELEASE,
     VERB_FORGET,
-    VERB_DOUBT,     /* release of a claim in doubt; the op is the store's own */
-    VERB_DOUBT_OFF, /* the same, but the claim's owner has come back: not to be repeated */
+    VERB_DOUBT, /* release of a claim in doubt; the op is the store's own */
+    VERB_DEBT,  /* settle that is owed; the op is the store's own */
 };
 
-/* In dedup_op.verb, beside the verb: the script was sent once more, as EVAL. */
+/* In dedup_op.verb, beside the verb. Resent: the script was sent once more, as EVAL. Waived:
+ * somebody else has spoken for the key since, so the command is not to be repeated. */
 #define VERB_RESENT 0x80u
+#define VERB_WAIVED 0x40u
 
 static inline enum redis_verb redis_verb_of(const struct dedup_op *op)
 {
-    return (enum redis_verb)(op->verb & ~VERB_RESENT);
+    return (enum redis_verb)(op->verb & ~(VERB_RESENT | VERB_WAIVED));
 }
 
 #define REDIS_SCRIPTS 3u /* renew, settle, release */
@@ -43,7 +45,8 @@ void redis_commands_init(struct redis_commands *commands, struct slice prefix);
 /* Most bytes that the command of `op` takes. */
 size_t redis_command_max(const struct redis_commands *commands, const struct dedup_op *op);
 
-/* Writes the command of `op`, as op->verb says, at `at`; returns where to go on. */
+/* Writes the command of `op`, as op->verb says, at `at`; returns where to go on. A settle makes the
+ * key done from op->since_ms until op->ends_at_ms. */
 char *redis_command_put(const struct redis_commands *commands, char *at, const struct dedup_op *op);
 
 enum redis_taken {
@@ -57,8 +60,8 @@ enum redis_taken {
 #define SCRIPT_KEPT 1   /* was ours */
 #define SCRIPT_LAPSED 2 /* was nobody's */
 
-/* Reads the reply to the command of `op`: sets its verdict, hold and `first`. *ret_window_ms: how
- * long the key is done from its acceptance on, 0 when it isn't known to be done. */
+/* Reads the reply to the command of `op`: sets its verdict, hold and `first`. *ret_window_ms: of a
+ * duplicate, how long the key is done from its acceptance on; otherwise 0. */
 enum redis_taken redis_command_take(struct dedup_op *op, const struct redis_reply *reply,
                                     uint64_t *ret_window_ms);
 

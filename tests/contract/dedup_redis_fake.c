@@ -234,10 +234,10 @@ Test(redis_fake, a_claim_in_doubt_is_given_back)
 Test(redis_fake, a_claim_in_doubt_whose_owner_came_back_is_left_to_it)
 {
     lose_a_claim();
-    cr_assert_eq(settle(1, 1), HOLD_UNKNOWN, "down, but no doubt any more");
+    cr_assert_eq(settle(1, 1), HOLD_UNKNOWN, "down: a debt, but no doubt any more");
     bench_run_until(bench_is_up);
     cr_assert_eq(settle(1, 1), HOLD_KEPT);
-    cr_assert_eq(atomic_load(&fake.commands), 2, "SET and the EVALSHA of settle");
+    cr_assert_eq(atomic_load(&fake.commands), 3, "SET, the debt and the settle");
     cr_assert_eq(bench.store->stats.doubtful_released, 0);
 }
 

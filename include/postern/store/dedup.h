@@ -8,6 +8,14 @@
  * never a third way out. A store answers each op exactly once; it has no deadline of its own
  * towards the caller but a lost or stalled link answers all its ops. The caller that can't wait
  * leaves, and undoes the answer when it comes late.
+ *
+ * One thing a store that can be lost (redis) takes on itself: a settle that it had to answer
+ * HOLD_UNKNOWN is a debt, because a key of an accepted event that never becomes done lets the retry
+ * through. The store keeps it and settles again, ahead of all claims, when its link is up again
+ * (while it stays up: after a second), for what is left of the window, until an answer comes or the
+ * window is over. Until then L1, if there is one, answers duplicates of it in the whole process.
+ * Debts are bounded (the oldest is dropped and counted) and live in this process alone: they end
+ * with it.
  */
 #ifndef POSTERN_STORE_DEDUP_H
 #define POSTERN_STORE_DEDUP_H
@@ -31,7 +39,8 @@ enum verdict {
 
 /* What renew, settle, release and forget found. */
 enum hold {
-    HOLD_UNKNOWN, /* the store could not be asked: it may or may not have happened */
+    HOLD_UNKNOWN, /* the store could not be asked: it may or may not have happened. settle: it is
+                     a debt of the redis store now, the caller need not try again */
     HOLD_KEPT,    /* was ours (forget: something was there), and is done */
     HOLD_LAPSED,  /* settle: our lease had ended but nobody took the key: it is done now. renew:
                      taken again.  release, forget: nothing there */
@@ -63,6 +72,7 @@ struct dedup_op {
     /* the backend's own while pending */
     struct list link;
     uint64_t since_ms;
+    uint64_t ends_at_ms; /* settle: of the window, monotonic */
     uint8_t verb;
 };
 
@@ -72,10 +82,13 @@ struct dedup_stats {
     uint64_t errors;     /* answers UNKNOWN */
     uint64_t reconnects; /* times the link came up again */
     uint64_t
-        doubtful_released; /* claims whose answer was lost that were found held, and given back */
-    bool up;               /* commands can be sent now */
-    uint32_t pending;      /* ops not answered yet */
-    uint64_t keys;         /* memory: keys held by the whole table; redis: keys in L1 */
+        doubtful_released;  /* claims whose answer was lost that were found held, and given back */
+    uint64_t debts_dropped; /* settle debts given up at their bound: retries of those events may
+                               pass once more */
+    uint64_t debts;         /* settles of accepted events that the store may not know of, now */
+    bool up;                /* commands can be sent now */
+    uint32_t pending;       /* ops not answered yet */
+    uint64_t keys;          /* memory: keys held by the whole table; redis: keys in L1 */
 };
 
 struct dedup;
@@ -91,7 +104,8 @@ struct dedup_backend {
                              struct dedup_op *op); /* deletes whatever is there; token unused */
     /* Answers everything pending (UNKNOWN), then closes and frees; `closed` runs when done. */
     void (*close)(struct dedup *store, void (*closed)(void *arg), void *arg);
-    /* Fills the fields of store->stats that cost something to know (`keys`). */
+    /* Fills the fields of store->stats that are not kept up to date all the time (`keys`, `debts`,
+     * `debts_dropped`). */
     void (*refresh_stats)(struct dedup *store);
 };
 
@@ -115,7 +129,7 @@ static inline enum op_status dedup_renew(struct dedup *store, struct dedup_op *o
 }
 
 /* Ours (or nobody's) -> done for window_ms. Again after it succeeded: HOLD_KEPT, the window stays.
- */
+ * Only for an accepted event: from the submit on, L1 may call others of the key duplicates. */
 static inline enum op_status dedup_settle(struct dedup *store, struct dedup_op *op)
 {
     return store->backend->settle(store, op);
@@ -127,7 +141,8 @@ static inline enum op_status dedup_release(struct dedup *store, struct dedup_op 
     return store->backend->release(store, op);
 }
 
-/* Anything -> absent. */
+/* Anything -> absent. This store's debts for the key are forgiven, whatever the answer will be; it
+ * does not reach other workers' stores. */
 static inline enum op_status dedup_forget(struct dedup *store, struct dedup_op *op)
 {
     return store->backend->forget(store, op);

@@ -39,6 +39,12 @@ void key_table_forget(struct key_table *table, struct dedup_op *op, uint64_t now
 bool key_table_put_done(struct key_table *table, const struct event_key *key,
                         const struct dedup_first *first, uint64_t until_ms);
 
+/* As key_table_put_done, but at the bound another key has to go: one that ends before most others.
+ * For a cache only. False when there is no memory, or no room although others were taken out (other
+ * threads took it). */
+bool key_table_force_done(struct key_table *table, const struct event_key *key,
+                          const struct dedup_first *first, uint64_t until_ms);
+
 /* True, with *ret_first, when the key is done and not over at `now_ms`. A miss drops some keys that
  * are over. */
 bool key_table_get_done(struct key_table *table, const struct event_key *key, uint64_t now_ms,

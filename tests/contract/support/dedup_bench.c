@@ -6,6 +6,7 @@
 
 #include "loop_goal.h"
 
+#include <signal.h>
 #include <string.h>
 
 #define POLL_MS 2u
@@ -65,6 +66,7 @@ static void on_changed(void *arg, bool up, enum redis_finding finding, struct sl
 
 void bench_prepare(void)
 {
+    signal(SIGPIPE, SIG_IGN); /* as the program does */
     cr_assert_eq(loop_open(&loop), STATUS_OK);
     bench.loop = &loop;
     bench.opts = (struct redis_opts){

@@ -199,6 +199,62 @@ Test(key_table, put_and_get_done)
     key_table_free(table);
 }
 
+static bool force(struct key_table *table, uint64_t number, uint64_t until_ms)
+{
+    struct event_key key = key_of(number);
+    struct dedup_first first = {.event_id = token_of(7), .status = 200};
+    return key_table_force_done(table, &key, &first, until_ms);
+}
+
+static bool is_done(struct key_table *table, uint64_t number)
+{
+    struct dedup_first got;
+    struct event_key key = key_of(number);
+    return key_table_get_done(table, &key, 0, &got);
+}
+
+Test(key_table, force_done_below_and_at_the_bound)
+{
+    struct key_table *table = key_table_new(2);
+    cr_assert(force(table, 1, 10));
+    cr_assert(force(table, 2, 20));
+    cr_assert(is_done(table, 1) && is_done(table, 2), "there was room");
+    cr_assert(force(table, 2, 30));
+    cr_assert(is_done(table, 1), "replacing needs no room");
+    cr_assert(force(table, 3, 40));
+    cr_assert(is_done(table, 3) && key_table_count(table) == 2);
+    for (uint64_t i = 4; i < 1000; i++)
+        cr_assert(force(table, i, i) && is_done(table, i), "%zu", (size_t)i);
+    cr_assert_eq(key_table_count(table), 2);
+    key_table_free(table);
+}
+
+/* A table without any room: nothing can be taken out either. */
+Test(key_table, force_done_without_room)
+{
+    struct key_table *table = key_table_new(0);
+    cr_assert_not(force(table, 1, 10));
+    cr_assert_eq(key_table_count(table), 0);
+    key_table_free(table);
+}
+
+/* An L1 full of keys cached for seconds takes in keys that are owed for hours. */
+Test(key_table, force_done_displaces_what_ends_soon)
+{
+    const uint64_t owed = 1000, cached = 20000;
+    struct key_table *table = key_table_new(cached);
+    unsigned kept = 0;
+    for (uint64_t i = 0; i < cached; i++)
+        cr_assert(force(table, owed + i, 10));
+    for (uint64_t i = 0; i < owed; i++)
+        cr_assert(force(table, i, 10000));
+    for (uint64_t i = 0; i < owed; i++)
+        kept += is_done(table, i);
+    cr_assert_eq(kept, owed);
+    cr_assert_eq(key_table_count(table), cached);
+    key_table_free(table);
+}
+
 Test(key_table, pending_is_not_done)
 {
     struct key_table *table = table_in(PENDING);

@@ -53,18 +53,18 @@ Test(redis_answer, claim_that_finds_its_own_token)
 
 Test(redis_answer, scripts)
 {
-    static const enum redis_verb verbs[] = {VERB_RENEW, VERB_SETTLE, VERB_RELEASE, VERB_DOUBT};
+    static const enum redis_verb verbs[] = {VERB_RENEW, VERB_SETTLE, VERB_RELEASE, VERB_DOUBT,
+                                            VERB_DEBT};
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-        uint64_t known_ms = verbs[i] == VERB_SETTLE ? 500 : 0;
         cr_expect_eq(take(verbs[i], REDIS_INTEGER, SCRIPT_LOST, ""), TAKEN);
         cr_expect_eq(op.hold, HOLD_LOST);
         cr_expect_eq(window_ms, 0);
         cr_expect_eq(take(verbs[i], REDIS_INTEGER, SCRIPT_KEPT, ""), TAKEN);
         cr_expect_eq(op.hold, HOLD_KEPT);
-        cr_expect_eq(window_ms, known_ms);
+        cr_expect_eq(window_ms, 0);
         cr_expect_eq(take(verbs[i], REDIS_INTEGER, SCRIPT_LAPSED, ""), TAKEN);
         cr_expect_eq(op.hold, HOLD_LAPSED);
-        cr_expect_eq(window_ms, known_ms);
+        cr_expect_eq(window_ms, 0);
         cr_expect_eq(take(verbs[i], REDIS_INTEGER, 3, ""), TAKEN_NONSENSE);
         cr_expect_eq(take(verbs[i], REDIS_INTEGER, -1, ""), TAKEN_NONSENSE);
     }
@@ -80,7 +80,7 @@ Test(redis_answer, forget)
 
 Test(redis_answer, errors_are_unknown_to_every_verb)
 {
-    for (unsigned verb = VERB_CLAIM; verb <= VERB_DOUBT_OFF; verb++) {
+    for (unsigned verb = VERB_CLAIM; verb <= VERB_DEBT; verb++) {
         cr_expect_eq(take(verb, REDIS_ERROR, 0, "LOADING d:" OTHER ":201:17:1000"), TAKEN);
         cr_expect_eq(op.verdict, VERDICT_UNKNOWN);
         cr_expect_eq(op.hold, HOLD_UNKNOWN);
@@ -99,9 +99,17 @@ Test(redis_answer, a_lost_script_is_sent_again_once)
     cr_assert_eq(op.hold, HOLD_KEPT);
 }
 
+Test(redis_answer, a_lost_script_of_a_waived_command_is_not_sent_again)
+{
+    cr_assert_eq(take(VERB_SETTLE | VERB_WAIVED, REDIS_ERROR, 0, "NOSCRIPT"), TAKEN);
+    cr_assert_eq(op.hold, HOLD_UNKNOWN);
+    cr_assert_eq(take(VERB_DEBT | VERB_WAIVED, REDIS_INTEGER, SCRIPT_KEPT, ""), TAKEN);
+    cr_assert_eq(op.hold, HOLD_KEPT);
+}
+
 Test(redis_answer, replies_of_the_wrong_type)
 {
-    for (unsigned verb = VERB_CLAIM; verb <= VERB_DOUBT_OFF; verb++) {
+    for (unsigned verb = VERB_CLAIM; verb <= VERB_DEBT; verb++) {
         cr_expect_eq(take(verb, REDIS_STATUS, 0, "OK"), TAKEN_NONSENSE);
         cr_expect_eq(take(verb, REDIS_OTHER, 0, ""), TAKEN_NONSENSE);
         enum redis_reply_type wrong = verb == VERB_CLAIM ? REDIS_INTEGER : REDIS_NIL;

@@ -24,6 +24,8 @@ static void prepare(void)
     op = (struct dedup_op){.route = SLICE("route"), .lease_ms = 30000, .window_ms = 86400000};
     op.key.digest[0] = 1;
     op.token.bytes[0] = 2;
+    op.since_ms = 1000;
+    op.ends_at_ms = op.since_ms + op.window_ms;
     op.done = (struct dedup_first){.event_id = op.token, .status = 202, .accepted_at_ms = 17};
 }
 
@@ -61,12 +63,24 @@ Test(redis_command, settle)
                        "$8\r\n86400000\r\n");
 }
 
+#define DONE "$50\r\nd:02000000000000000000000000000000:202:17:86400000\r\n"
+
+Test(redis_command, a_debt_is_settled_for_what_is_left_of_the_window)
+{
+    op.since_ms += 86000000;
+    check(VERB_DEBT,
+          "*7\r\n$7\r\nEVALSHA\r\n$40\r\n" SHA "\r\n$1\r\n1\r\n" KEY TOKEN DONE "$6\r\n400000\r\n");
+    op.since_ms = op.ends_at_ms;
+    check(VERB_DEBT,
+          "*7\r\n$7\r\nEVALSHA\r\n$40\r\n" SHA "\r\n$1\r\n1\r\n" KEY TOKEN DONE "$1\r\n1\r\n");
+}
+
 Test(redis_command, release)
 {
     const char *expected = "*5\r\n$7\r\nEVALSHA\r\n$40\r\n" SHA "\r\n$1\r\n1\r\n" KEY TOKEN;
     check(VERB_RELEASE, expected);
     check(VERB_DOUBT, expected);
-    check(VERB_DOUBT_OFF, expected);
+    check(VERB_DOUBT | VERB_WAIVED, expected);
 }
 
 Test(redis_command, forget)
@@ -88,11 +102,13 @@ Test(redis_command, the_longest_commands_fit_their_reservation)
 {
     op.lease_ms = UINT32_MAX;
     op.window_ms = UINT64_MAX;
+    op.ends_at_ms = UINT64_MAX;
+    op.since_ms = 0;
     op.done.status = UINT16_MAX;
     op.done.accepted_at_ms = UINT64_MAX;
     op.route = SLICE("");
     commands.prefix = SLICE("");
-    for (unsigned verb = VERB_CLAIM; verb <= VERB_DOUBT_OFF; verb++) {
+    for (unsigned verb = VERB_CLAIM; verb <= VERB_DEBT; verb++) {
         for (unsigned resent = 0; resent <= VERB_RESENT; resent += VERB_RESENT) {
             op.verb = (uint8_t)(verb | resent);
             size_t max = redis_command_max(&commands, &op);
