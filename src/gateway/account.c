@@ -119,6 +119,11 @@ static void declare_stores(struct metrics *m, struct books *b)
     b->dedup_doubtful = metrics_counter(m, "postern_dedup_doubtful_released_total",
                                         "Claims of unknown fate given back after a reconnect.",
                                         NULL);
+    b->dedup_debts = metrics_gauge(
+        m, "postern_dedup_debts", "Accepted events that the store may not know as done yet.", NULL);
+    b->dedup_debts_dropped = metrics_counter(m, "postern_dedup_debts_dropped_total",
+                                             "Such events given up at the bound: a retry may pass.",
+                                             NULL);
     b->dedup_l1_hits = metrics_counter(m, "postern_dedup_l1_hits_total",
                                        "Duplicates answered from memory without asking the store.",
                                        NULL);
@@ -296,6 +301,8 @@ static void publish_dedup(struct account *account, struct dedup *dedup)
     metric_set(account->cells, b->dedup_reconnects, s->reconnects);
     metric_set(account->cells, b->dedup_pending, s->pending);
     metric_set(account->cells, b->dedup_doubtful, s->doubtful_released);
+    metric_set(account->cells, b->dedup_debts, s->debts);
+    metric_set(account->cells, b->dedup_debts_dropped, s->debts_dropped);
     metric_set(account->cells, b->dedup_l1_hits, s->l1_hits);
     if (account->tells_shared)
         metric_set(account->cells, b->dedup_keys, s->keys);

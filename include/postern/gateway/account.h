@@ -51,8 +51,8 @@ struct books {
     struct upstream_series *upstreams;
     metric_id tallies[TALLIES];
     metric_id connections, connections_total, connections_refused, body_bytes;
-    metric_id dedup_up, dedup_errors, dedup_reconnects, dedup_pending, dedup_doubtful,
-        dedup_l1_hits, dedup_keys;
+    metric_id dedup_up, dedup_errors, dedup_reconnects, dedup_pending, dedup_doubtful, dedup_debts,
+        dedup_debts_dropped, dedup_l1_hits, dedup_keys;
     metric_id journal_up, journal_rows, journal_batches, journal_dropped, journal_errors,
         journal_duplicates_lost;
     metric_id journal_pending_rows, journal_pending_bytes, journal_lag, journal_batch_rows;
