@@ -60,7 +60,8 @@ NODISCARD enum status dedup_redis_open(struct loop *loop, const struct redis_opt
 
 struct sqlite_opts {
     struct slice path;
-    uint32_t retention_s; /* events older are deleted, in small steps */
+    uint32_t retention_s; /* events older are deleted, in small steps; not while their window is
+                             open: here the journal is what remembers their keys */
     size_t buffer_bytes;  /* records waiting, all workers together */
 };
 
@@ -83,21 +84,25 @@ NODISCARD enum status journal_sqlite_open(struct loop *loop, struct sqlite_store
 
 struct pg_opts {
     struct slice url;           /* conninfo or URI, with its secret; never logged */
-    uint32_t timeout_ms;        /* connecting, and one batch */
+    uint32_t timeout_ms;        /* connecting, one batch, and what an op waits at most */
     uint32_t flush_interval_ms; /* a batch nobody waits for gathers that long */
-    uint32_t retention_s;
-    size_t buffer_bytes; /* records waiting, of this worker */
-    bool housekeeper;    /* this worker creates and drops partitions (worker 0) */
+    uint32_t retention_s;       /* days that are older as a whole are dropped, whatever windows are
+                                   open in them */
+    size_t buffer_bytes;        /* records waiting, of this worker */
+    bool housekeeper;           /* this worker creates and drops partitions (worker 0) */
 };
 
+/* Told on the loop when the journal's state changes, or its reason does. `detail` is the server's
+ * message, without secrets, borrowed for the call; empty when all is well. With `up` it is about
+ * partitions that could not be made or dropped: batches go on. */
 struct pg_listener {
-    void (*changed)(void *arg, bool up,
-                    struct slice detail); /* detail: the server's message, without secrets */
+    void (*changed)(void *arg, bool up, struct slice detail);
     void *arg;
 };
 
 /* One worker's connection; connects in the background, migrates under an advisory lock, again with
- * back-off for ever. */
+ * back-off for ever. A host name is resolved without blocking, several are tried in turn.
+ * STATUS_INVALID: the url can't be read. What `opts` points to is copied. */
 NODISCARD enum status journal_postgres_open(struct loop *loop, const struct pg_opts *opts,
                                             struct pg_listener listener,
                                             struct journal **ret_journal);

@@ -37,7 +37,7 @@ struct journal_record {
     struct slice content_type;
     struct slice body;
     struct slice client;        /* numeric address */
-    uint64_t received_at_ms;    /* wall clock; the same as in event_id */
+    uint64_t received_at_ms;    /* wall clock; the same as in event_id, from which it is stored */
     uint64_t window_ends_at_ms; /* wall clock; 0 without a key */
     struct slice mode;          /* "proxy", "observe" */
     struct slice state;         /* "delivered" */
@@ -52,10 +52,12 @@ struct journal_op {
     enum journal_level level;
     void (*answered)(
         struct journal_op *op); /* only if the submit said OP_PENDING: once, from the loop */
-    /* out: STATUS_OK; STATUS_FULL: the buffer is at its bound, the record was not taken;
-     * STATUS_UNAVAILABLE: not committed, the record was given up (counted as dropped) or may have
-     * been committed (COMMIT's answer was lost and could not be looked up); STATUS_REFUSED: the
-     * database refused this very row */
+    /* out: STATUS_OK; STATUS_FULL: the buffer is at its bound (or memory is), the record was not
+     * taken; STATUS_UNAVAILABLE, at once (OP_READY): the database has been away for longer than an
+     * op may wait, the record was not taken; STATUS_UNAVAILABLE, later: not committed in time, the
+     * record may have been or may still be committed (it stays buffered; only at close is it given
+     * up); STATUS_REFUSED: the database refused this very row. Not taken, given up and refused are
+     * counted as dropped */
     enum status status;
     struct list link; /* the backend's own while pending */
 };
