@@ -19,7 +19,7 @@ static void late_ignore(struct exchange *ex)
 static enum ex_state never(struct exchange *ex)
 {
     (void)ex;
-    assert(!"a deciding step was resumed");
+    assert(false && "a deciding step was resumed");
     return EX_WAIT;
 }
 

@@ -186,7 +186,7 @@ static size_t index_of(struct upstream_call *call)
     for (size_t i = 0; i < upstream->call_count; i++)
         if (upstream->calls[i] == call)
             return i;
-    assert(!"a call that is not under way");
+    assert(false && "a call that is not under way");
     return 0;
 }
 
