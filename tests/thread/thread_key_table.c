@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Four threads race for the same keys of one table: each key is claimed first exactly once, settled
- * once and then only ever a duplicate of its winner. A plain program, fit for ThreadSanitizer.
+ * once and then only ever a duplicate of its winner. Then they force keys into a full table, which
+ * stays at its bound. A plain program, fit for ThreadSanitizer.
  */
 #include <postern/store/key_table.h>
 
@@ -54,7 +55,7 @@ static void race_one(struct racer *racer, uint32_t number)
     CHECK(op.hold == HOLD_KEPT);
 }
 
-static void *race(void *arg)
+static void *claim_all(void *arg)
 {
     struct racer *racer = arg;
     pthread_barrier_wait(&line);
@@ -63,8 +64,24 @@ static void *race(void *arg)
     return NULL;
 }
 
+#define FORCED_MAX 1000u
+
+/* A racer whose room was taken by others again and again may fail, but nothing grows. */
+static void *force_all(void *arg)
+{
+    struct racer *racer = arg;
+    struct dedup_first got;
+    pthread_barrier_wait(&line);
+    for (uint32_t i = 0; i < KEYS; i++) {
+        struct dedup_op op = op_of((uint32_t)((uint64_t)i * racer->step % KEYS), racer->number);
+        (void)key_table_force_done(racer->table, &op.key, &op.done, i + 1);
+        (void)key_table_get_done(racer->table, &op.key, i, &got);
+    }
+    return NULL;
+}
+
 /* All racers at once; returns when they are through. */
-static void run_race(struct key_table *table)
+static void run_race(struct key_table *table, void *(*race)(void *racer))
 {
     static const uint32_t steps[THREADS] = {1, 1, 7, 49999};
     struct racer racers[THREADS];
@@ -78,11 +95,25 @@ static void run_race(struct key_table *table)
     pthread_barrier_destroy(&line);
 }
 
-int main(void)
+static void check_forced(void)
+{
+    struct key_table *table = key_table_new(FORCED_MAX);
+    CHECK(table);
+    run_race(table, force_all);
+    CHECK(key_table_count(table) <= FORCED_MAX);
+    for (uint32_t i = 0; i < FORCED_MAX; i++) {
+        struct dedup_op op = op_of(KEYS + i, 1);
+        CHECK(key_table_force_done(table, &op.key, &op.done, WINDOW_MS));
+    }
+    CHECK(key_table_count(table) == FORCED_MAX);
+    key_table_free(table);
+}
+
+static void check_claims(void)
 {
     struct key_table *table = key_table_new(KEYS);
     CHECK(table);
-    run_race(table);
+    run_race(table, claim_all);
     for (uint32_t i = 0; i < KEYS; i++)
         CHECK(atomic_load(&winners[i]) == 1);
     CHECK(key_table_count(table) == KEYS);
@@ -92,5 +123,11 @@ int main(void)
     key_table_claim(table, &op, WINDOW_MS);
     CHECK(op.verdict == VERDICT_FIRST);
     key_table_free(table);
+}
+
+int main(void)
+{
+    check_claims();
+    check_forced();
     return 0;
 }
