@@ -5,7 +5,7 @@
  */
 #include "commands.h"
 
-#define TEXT_BYTES (8u << 20) /* 4096 routes, a line each */
+#define TEXT_BYTES (1u << 20) /* 400 routes, a line each */
 
 enum { OPTION_CONFIG, OPTION_REFERENCE, OPTION_QUIET, OPTION_COUNT };
 

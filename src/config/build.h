@@ -19,8 +19,8 @@
 
 #define BUILD_MAX_LISTENERS 16u
 #define BUILD_MAX_UPSTREAMS 1024u
-#define BUILD_MAX_ROUTES 4096u
-#define BUILD_MAX_SECRETS 8u /* three settings hold one, in at most two copies */
+#define BUILD_MAX_ROUTES 400u /* each has some 140 metric cells, of METRICS_MAX_CELLS */
+#define BUILD_MAX_SECRETS 8u  /* three settings hold one, in at most two copies */
 
 struct build {
     struct config *config;
