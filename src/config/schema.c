@@ -301,7 +301,7 @@ static const struct setting ROOT[] = {
      .read = read_routes,
      .required = true,
      .form = "a list: `- {name: pay, match: {path: /pay}, upstream: billing}`",
-     .help = "First match wins, no match answers 404; 1 … 4096."},
+     .help = "First match wins, no match answers 404; 1 … 400."},
 };
 
 const struct scope SCOPE_ROOT = {"The file", "", ROOT, COUNT(ROOT)};
