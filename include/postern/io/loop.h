@@ -103,7 +103,7 @@ struct loop_poll {
 NODISCARD enum status loop_poll_open(struct loop *loop, struct loop_poll *poll, int fd);
 
 /* Says what to watch for; registers anew each time, so that a reopened descriptor with the same
- * number is watched. */
+ * number is watched. After an error was told (both), nothing is watched until the next call. */
 NODISCARD enum status loop_poll_watch(struct loop_poll *poll, bool readable, bool writable);
 
 /* Stops watching; no `ready` after this. To be called before the descriptor is closed. The struct
