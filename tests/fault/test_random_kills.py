@@ -13,34 +13,45 @@ from harness.wait import wait_until
 from ledger import Ledger, check, deliveries, journal_ids
 
 SENDERS, EVENTS = 8, 400
+ROUNDS = 8 # a kill in each; every key is sent twice over
+TRANCHE = 2 * EVENTS // ROUNDS
 FINAL = ("accepted", "duplicate", "bypassed")
 
 
 class Senders:
-    """Threads that send every key twice over, each until it got a final answer."""
+    """Threads that send what they are fed, each key until it got a final answer."""
 
     def __init__(self, ports):
         self.ports, self.ledger = ports, Ledger()
         self.lock = threading.Lock()
         self.work = queue.SimpleQueue()
-        self.left = 2 * EVENTS
-        for key in [f"event {number}" for number in range(EVENTS)] * 2:
-            self.work.put(key)
+        self.keys = iter([f"event {number}" for number in range(EVENTS)] * 2)
+        self.fed = self.done = 0
         self.threads = [threading.Thread(target=self.run, args=(number,), daemon=True) for number in range(SENDERS)]
         for thread in self.threads:
             thread.start()
 
     def run(self, number):
         pause = threading.Event()
-        while True:
-            try:
-                key = self.work.get_nowait()
-            except queue.Empty:
-                return
+        while (key := self.work.get()) is not None:
             while not self.attempt(key, self.ports[number % len(self.ports)]):
                 pause.wait(0.02) # a sender's back-off
             with self.lock:
-                self.left -= 1
+                self.done += 1
+
+    def feed(self):
+        """Gives them the next tranche."""
+        for _ in range(TRANCHE):
+            self.work.put(next(self.keys))
+        self.fed += TRANCHE
+
+    def wait_done(self, count):
+        wait_until(lambda: self.done >= count, lambda: f"progress (I4): {self.done} of {count}", 60)
+
+    def finish(self):
+        for _ in self.threads:
+            self.work.put(None)
+        self.wait_done(2 * EVENTS)
 
     def attempt(self, key, port):
         """True when the sender is told something final."""
@@ -60,11 +71,16 @@ class Senders:
             self.ledger.answered(key, answer)
         return answer.outcome in FINAL
 
-    def done(self):
-        return 2 * EVENTS - self.left
 
-    def join(self):
-        wait_until(lambda: self.left == 0, lambda: f"all keys are through, {self.left} are left", 120)
+def kill_in_the_middle(senders, chance, pick):
+    """In each round, kills `pick(round)` while senders are at work, and starts it again."""
+    for turn in range(ROUNDS):
+        senders.feed()
+        senders.wait_done(senders.fed - chance.randint(TRANCHE // 5, TRANCHE * 4 // 5))
+        victim = pick(turn)
+        victim.kill()
+        victim.start()
+    senders.finish()
 
 
 @pytest.mark.parametrize("kind, ack", [("memory+sqlite", "async"), ("redis+postgres", "durable")])
@@ -80,17 +96,8 @@ def test_gateway_killed_again_and_again(lab, kind, ack):
     for gateway in gateways:
         gateway.start()
     senders = Senders([gateway.port for gateway in gateways])
-    kills = 0
-    while senders.left > 0:
-        goal = min(2 * EVENTS, senders.done() + chance.randint(30, 120))
-        wait_until(lambda: senders.done() >= goal or senders.left == 0, "progress (I4)", 60)
-        if senders.left > 0:
-            victim = chance.choice(gateways)
-            victim.kill()
-            victim.start()
-            kills += 1
-    senders.join()
-    assert kills >= 4 and sum(senders.ledger.unanswered.values()) > 0, "something was in flight when it struck"
+    kill_in_the_middle(senders, chance, lambda turn: chance.choice(gateways))
+    assert sum(senders.ledger.unanswered.values()) > 0, "something was in flight when it struck"
     for gateway in gateways:
         gateway.wait_quiet()
         assert gateway.stop() == 0
@@ -110,17 +117,7 @@ def test_stores_killed_again_and_again(lab):
     gateway = lab.gateway(stores=lab.stores("redis+postgres", redis, url), workers=2, upstreams={"app": {"timeout": "1s"}},
                           routes=[route(lease="2s", in_flight_wait="3s", on_store_error="reject")])
     senders = Senders([gateway.port])
-    kills = 0
-    while senders.left > 0:
-        goal = min(2 * EVENTS, senders.done() + chance.randint(50, 150))
-        wait_until(lambda: senders.done() >= goal or senders.left == 0, "progress (I4)", 60)
-        if senders.left > 0:
-            victim = (redis, postgres)[kills % 2]
-            victim.kill()
-            victim.start()
-            kills += 1
-    senders.join()
-    assert kills >= 4
+    kill_in_the_middle(senders, chance, lambda turn: (redis, postgres)[turn % 2])
     delivered = deliveries(lab.upstream)
     doubles = {key: ids for key, ids in delivered.items() if len(ids) > 1}
     # A settle that Redis never confirmed may be lost with it: its lease ends and the copy is delivered again (C7).
