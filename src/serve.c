@@ -120,8 +120,12 @@ static void say_listening(struct server *server)
     }
 }
 
+/* A worker that says it has ended may still be inside loop_wake: its thread is joined before the
+ * waker goes. */
 static void finish(struct server *server)
 {
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_join(&server->workers[i]);
     deadline_clear(&server->loop.deadlines, &server->delay);
     admin_close(server->admin);
     loop_signal_close(&server->terminate);
@@ -297,10 +301,8 @@ static int open_all(struct server *server)
 
 static int close_all(struct server *server)
 {
-    for (size_t i = 0; i < server->worker_count; i++) {
-        worker_join(&server->workers[i]);
+    for (size_t i = 0; i < server->worker_count; i++)
         server->unflushed += server->workers[i].unflushed;
-    }
     loop_close(&server->loop);
     if (server->process.sqlite)
         sqlite_store_close(server->process.sqlite);

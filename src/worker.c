@@ -28,9 +28,12 @@ static void fail(struct worker *worker, const char *what, const char *why)
     tell(worker, WORKER_FAILED);
 }
 
-/* A store has spoken; after the last one the worker may listen. */
+/* A store has spoken: whoever asks is told at once, and after the last one the worker may listen.
+ */
 static void heard(struct worker *worker, unsigned from)
 {
+    if (!worker->draining)
+        deadline_set(&worker->loop.deadlines, &worker->publish, loop_now_ms(&worker->loop));
     worker->awaited &= ~from;
     if (worker->awaited != 0 || atomic_load(&worker->phase) != WORKER_STARTING)
         return;

@@ -46,10 +46,12 @@ static void become_postgres(void)
         _exit(125);
 }
 
-static _Noreturn void run_program(char *const arguments[], int out_fd, pid_t parent)
+/* The whole path goes into argv[0] as well: initdb looks for its companions beside itself. */
+static _Noreturn void run_program(char *arguments[], int out_fd, pid_t parent)
 {
     char path[256];
     snprintf(path, sizeof path, "%s/%s", programs, arguments[0]);
+    arguments[0] = path;
     become_postgres();
     prctl(PR_SET_PDEATHSIG, SIGQUIT);
     if (getppid() != parent || dup2(out_fd, STDERR_FILENO) < 0 || dup2(out_fd, STDOUT_FILENO) < 0)
@@ -58,7 +60,7 @@ static _Noreturn void run_program(char *const arguments[], int out_fd, pid_t par
     _exit(127);
 }
 
-static pid_t start_program(char *const arguments[], int *ret_fd)
+static pid_t start_program(char *arguments[], int *ret_fd)
 {
     int pipe_fds[2];
     pid_t parent = getpid();
@@ -104,17 +106,17 @@ void pg_server_make(struct pg_server *server)
     find_programs();
     char data[96];
     snprintf(data, sizeof data, "%s/data", server->folder);
-    char *const arguments[] = {(char[]){"initdb"},
-                               (char[]){"-D"},
-                               data,
-                               (char[]){"--no-sync"},
-                               (char[]){"-A"},
-                               (char[]){"trust"},
-                               (char[]){"-U"},
-                               (char[]){"postgres"},
-                               (char[]){"--encoding=UTF8"},
-                               (char[]){"--locale=C"},
-                               NULL};
+    char *arguments[] = {(char[]){"initdb"},
+                         (char[]){"-D"},
+                         data,
+                         (char[]){"--no-sync"},
+                         (char[]){"-A"},
+                         (char[]){"trust"},
+                         (char[]){"-U"},
+                         (char[]){"postgres"},
+                         (char[]){"--encoding=UTF8"},
+                         (char[]){"--locale=C"},
+                         NULL};
     int fd, result;
     pid_t pid = start_program(arguments, &fd);
     (void)read_until(fd, NULL);
@@ -129,20 +131,20 @@ void pg_server_run(struct pg_server *server)
     snprintf(data, sizeof data, "%s/data", server->folder);
     snprintf(port, sizeof port, "%u", server->port);
     snprintf(sockets, sizeof sockets, "unix_socket_directories=%s", server->folder);
-    char *const arguments[] = {(char[]){"postgres"},
-                               (char[]){"-D"},
-                               data,
-                               (char[]){"-p"},
-                               port,
-                               (char[]){"-c"},
-                               sockets,
-                               (char[]){"-c"},
-                               (char[]){"listen_addresses=127.0.0.1"},
-                               (char[]){"-c"},
-                               (char[]){"fsync=off"},
-                               (char[]){"-c"},
-                               (char[]){"log_min_error_statement=panic"},
-                               NULL};
+    char *arguments[] = {(char[]){"postgres"},
+                         (char[]){"-D"},
+                         data,
+                         (char[]){"-p"},
+                         port,
+                         (char[]){"-c"},
+                         sockets,
+                         (char[]){"-c"},
+                         (char[]){"listen_addresses=127.0.0.1"},
+                         (char[]){"-c"},
+                         (char[]){"fsync=off"},
+                         (char[]){"-c"},
+                         (char[]){"log_min_error_statement=panic"},
+                         NULL};
     server->pid = start_program(arguments, &server->log_fd);
     cr_assert(read_until(server->log_fd, "ready to accept connections"), "postgres did not start");
 }
