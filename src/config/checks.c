@@ -35,6 +35,7 @@ void build_derive(struct build *build)
                                                                          : JOURNAL_SQLITE;
     config->redis.strict = config->strict;
     config->sqlite.retention_s = config->postgres.retention_s;
+    config->sqlite.flush_interval_ms = config->postgres.flush_interval_ms;
     /* One number for the operator; each PostgreSQL front has its share of it. */
     config->postgres.buffer_bytes = config->sqlite.buffer_bytes / config->workers;
     /* Of one message's chunk sizes, extensions and trailers: no sender of webhooks comes near. */

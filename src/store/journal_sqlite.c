@@ -9,8 +9,7 @@
 
 #include <stdlib.h>
 
-#define FLUSH_INTERVAL_MS 50u /* rows nobody waits for gather that long */
-#define WAIT_MS 5000u         /* a disk that takes longer for a commit counts as away */
+#define WAIT_MS 5000u /* a disk that takes longer for a commit counts as away */
 
 struct sqlite_front {
     struct front front;
@@ -178,7 +177,7 @@ enum status journal_sqlite_open(struct loop *loop, struct sqlite_store *store,
     struct front_opts opts = {.loop = loop,
                               .budget = sqlite_store_budget(store),
                               .wait_ms = WAIT_MS,
-                              .flush_interval_ms = FLUSH_INTERVAL_MS,
+                              .flush_interval_ms = sqlite_store_flush_interval_ms(store),
                               .send = send_batch,
                               .finish = finish};
     front_init(&self->front, &opts);

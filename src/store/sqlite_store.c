@@ -31,6 +31,7 @@ struct sqlite_store {
     struct log *log;
     struct front_budget budget;
     uint32_t retention_s;
+    uint32_t flush_interval_ms;
     pthread_t thread;
     pthread_mutex_t lock; /* the four below */
     pthread_cond_t changed;
@@ -47,6 +48,11 @@ struct sqlite_store {
 struct front_budget *sqlite_store_budget(struct sqlite_store *store)
 {
     return &store->budget;
+}
+
+uint32_t sqlite_store_flush_interval_ms(const struct sqlite_store *store)
+{
+    return store->flush_interval_ms;
 }
 
 void sqlite_store_submit(struct sqlite_store *store, struct sqlite_request *request)
@@ -280,6 +286,7 @@ enum status sqlite_store_open(const struct sqlite_opts *opts, struct log *log,
     store->log = log;
     store->budget.limit_bytes = opts->buffer_bytes;
     store->retention_s = opts->retention_s;
+    store->flush_interval_ms = opts->flush_interval_ms;
     list_init(&store->queue);
     init_lock(store);
     enum status status = sqlite_db_open(&store->db, opts->path, ret_error);

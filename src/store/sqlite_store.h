@@ -31,6 +31,9 @@ struct sqlite_request {
 /* The bound on records waiting, all workers together. */
 struct front_budget *sqlite_store_budget(struct sqlite_store *store);
 
+/* How long rows nobody waits for gather, as given at the opening; milliseconds. */
+uint32_t sqlite_store_flush_interval_ms(const struct sqlite_store *store);
+
 /* Hands a request to the thread. */
 void sqlite_store_submit(struct sqlite_store *store, struct sqlite_request *request);
 

@@ -141,8 +141,10 @@ static void *run_worker(void *arg)
 static void open_store(void)
 {
     char error[256];
-    struct sqlite_opts opts = {
-        .path = slice_str(path), .retention_s = 86400, .buffer_bytes = 64u << 20};
+    struct sqlite_opts opts = {.path = slice_str(path),
+                               .retention_s = 86400,
+                               .buffer_bytes = 64u << 20,
+                               .flush_interval_ms = 50};
     CHECK(sqlite_store_open(&opts, NULL, &store, error) == STATUS_OK);
 }
 

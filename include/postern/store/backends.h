@@ -63,6 +63,7 @@ struct sqlite_opts {
     uint32_t retention_s; /* events older are deleted, in small steps; not while their window is
                              open: here the journal is what remembers their keys */
     size_t buffer_bytes;  /* records waiting, all workers together */
+    uint32_t flush_interval_ms; /* a batch nobody waits for gathers that long */
 };
 
 struct sqlite_store;

@@ -75,8 +75,10 @@ void rig_prepare_sqlite(void)
     if (!rig.folder[0])
         rig_make_folder();
     snprintf(rig.path, sizeof rig.path, "%s/journal.db", rig.folder);
-    rig.sqlite = (struct sqlite_opts){
-        .path = slice_str(rig.path), .retention_s = 7 * 86400, .buffer_bytes = 64u << 20};
+    rig.sqlite = (struct sqlite_opts){.path = slice_str(rig.path),
+                                      .retention_s = 7 * 86400,
+                                      .buffer_bytes = 64u << 20,
+                                      .flush_interval_ms = 50};
 }
 
 void rig_prepare_postgres(void)
