@@ -7,7 +7,8 @@
  * Failure to reach a store is an answer (VERDICT_UNKNOWN, HOLD_UNKNOWN), never "duplicate" and
  * never a third way out. A store answers each op exactly once; it has no deadline of its own
  * towards the caller but a lost or stalled link answers all its ops. The caller that can't wait
- * leaves, and undoes the answer when it comes late.
+ * leaves, and undoes the answer when it comes late. Ops on one key are carried out in the order
+ * they were submitted: a claim that is still on its way never overtakes its own release or settle.
  *
  * One thing a store that can be lost (redis) takes on itself: a settle that it had to answer
  * HOLD_UNKNOWN is a debt, because a key of an accepted event that never becomes done lets the retry
