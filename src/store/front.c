@@ -212,12 +212,14 @@ void front_count_duplicate(struct journal *journal, const struct uuid *event_id,
 
 /* ---- sending ---- */
 
-/* A batch that failed before goes whenever it can; so does all when draining. */
+/* A batch that failed before goes whenever it can; so does all when draining, and a batch with a
+ * row that was waited for, also after the waiting was given up: nothing else would send it, and
+ * until it is committed the database counts as down. */
 static bool is_due(const struct front *front, const struct batch *first)
 {
     if (front->flush_due || front->drained)
         return true;
-    return first && (first->waiting > 0 || first->sealed || first->tries > 0 ||
+    return first && (first->level != JOURNAL_BUFFERED || first->sealed || first->tries > 0 ||
                      first->count == BATCH_MAX_ROWS);
 }
 
@@ -326,12 +328,15 @@ void front_failed(struct front *front)
         loop_defer(front->opts.loop, &front->tell);
 }
 
-/* Without a batch that waits for its proof, a link that came up is proof enough. */
+/* Without a batch that waits for its proof, a link that came up is proof enough. With one, the
+ * database is up when that is committed: whoever trusted it before would be told "down for long"
+ * after the event was delivered. */
 void front_up(struct front *front)
 {
-    front->journal.stats.up = true;
-    if (list_is_empty(&front->queue))
+    if (list_is_empty(&front->queue)) {
+        front->journal.stats.up = true;
         front->down_since_ms = 0;
+    }
     front_pump(front);
 }
 

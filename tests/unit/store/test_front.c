@@ -301,6 +301,33 @@ Test(front, down_for_long_refuses_who_would_wait)
     cr_assert_eq(front.journal.stats.dropped, 1);
 }
 
+/* Found by e2e test_postgres_restart_under_load: the batch stayed in the queue for ever, and the
+ * database counted as down for as long. */
+Test(front, a_batch_nobody_waits_for_any_more_goes_when_the_database_is_back)
+{
+    struct call first = {0}, second = {0};
+    open_front();
+    front_down(&front);
+    held = true;
+    cr_assert_eq(append(&first, JOURNAL_DURABLE), OP_PENDING);
+    turn(WAIT_MS);
+    turn(0);
+    cr_assert_eq(first.answers, 1);
+    cr_assert_eq(first.op.status, STATUS_UNAVAILABLE);
+    held = false;
+    front_up(&front);
+    turn(0);
+    cr_assert_not_null(sent, "its row is still to be written");
+    cr_assert(!front.journal.stats.up, "not before that is done");
+    commit_sent();
+    cr_assert(front.journal.stats.up);
+    cr_assert_eq(append(&second, JOURNAL_DURABLE), OP_PENDING, "the database is up again");
+    turn(0);
+    commit_sent();
+    cr_assert_eq(second.op.status, STATUS_OK);
+    close_front();
+}
+
 Test(front, a_refused_row_is_told_and_counted)
 {
     struct call good = {0}, bad = {0};
