@@ -107,6 +107,15 @@ static bool is_alive(const struct loop *loop)
            loop->deadlines.count > 0;
 }
 
+static void run_uv(struct loop_impl *impl)
+{
+    if (impl->stopped)
+        return; /* asked for by a hook just now */
+    impl->running = true;
+    uv_run(&impl->uv, UV_RUN_DEFAULT);
+    impl->running = false;
+}
+
 void loop_run(struct loop *loop)
 {
     struct loop_impl *impl = loop_impl_of(loop);
@@ -114,16 +123,18 @@ void loop_run(struct loop *loop)
     do {
         /* libuv doesn't begin a turn, and so runs no hook, for a loop without active handles. */
         prepare_to_sleep(loop);
-        uv_run(&impl->uv, UV_RUN_DEFAULT);
+        run_uv(impl);
     } while (!impl->stopped && is_alive(loop));
+    run_hooks(loop); /* they may ask to stop once more, which is this run's business too */
     impl->stopped = false;
-    run_hooks(loop);
 }
 
 void loop_stop(struct loop *loop)
 {
-    loop_impl_of(loop)->stopped = true;
-    uv_stop(loop_uv(loop));
+    struct loop_impl *impl = loop_impl_of(loop);
+    impl->stopped = true;
+    if (impl->running)
+        uv_stop(&impl->uv); /* outside a run libuv would keep it for the next one */
 }
 
 void loop_close(struct loop *loop)

@@ -18,7 +18,7 @@ struct loop_impl {
     uv_timer_t timer;  /* the only one; drives loop->deadlines */
     uint64_t armed_ms; /* when it fires, or TIMER_NOT_ARMED */
     bool clock_is_stale;
-    bool stopped;
+    bool stopped, running;
     char read_buffer[STREAM_READ_BYTES];
 };
 

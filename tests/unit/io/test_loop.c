@@ -189,6 +189,33 @@ Test(loop, stop_ends_the_turn_after_its_hooks)
     loop_close(&loop);
 }
 
+static struct counted_hook stopping;
+
+static void stop_and_defer(struct loop_waker *waker)
+{
+    (void)waker;
+    loop_stop(&loop);
+    loop_defer(&loop, &stopping.hook); /* runs after the poll, and asks once more */
+}
+
+/* A stop belongs to the run it was asked in: the next one used to return at once. */
+Test(loop, a_second_stop_does_not_end_the_next_run)
+{
+    struct loop_waker waker = {.woken = stop_and_defer};
+    struct counted_deadline later = {.deadline.expired = count_expiry};
+    stopping = (struct counted_hook){.hook.run = count_run, .stops = true};
+    cr_assert_eq(loop_open(&loop), STATUS_OK);
+    cr_assert_eq(loop_waker_open(&loop, &waker), STATUS_OK);
+    loop_wake(&waker);
+    loop_run(&loop);
+    cr_assert_eq(stopping.runs, 1);
+    loop_waker_close(&waker);
+    deadline_set(&loop.deadlines, &later.deadline, loop_now_ms(&loop) + 20);
+    loop_run(&loop);
+    cr_assert_eq(later.runs, 1);
+    loop_close(&loop);
+}
+
 Test(loop, manual_time_stands_until_moved)
 {
     struct counted_deadline one = {.deadline.expired = count_expiry};
