@@ -329,9 +329,11 @@ static enum status open_journal(struct worker *worker)
 {
     struct process *process = worker->process;
     if (process->sqlite)
-        return journal_sqlite_open(&worker->loop, process->sqlite, &worker->gateway.journal);
+        return journal_sqlite_open(&worker->loop, process->sqlite, &worker->owner,
+                                   &worker->gateway.journal);
     worker->postgres = process->config->postgres;
     worker->postgres.housekeeper = worker->index == 0;
+    worker->postgres.owner = worker->owner;
     struct pg_listener listener = {.changed = on_journal_changed, .arg = worker};
     return journal_postgres_open(&worker->loop, &worker->postgres, listener,
                                  &worker->gateway.journal);

@@ -55,6 +55,7 @@ struct worker {
     /* the loop thread's own */
     struct loop loop;
     struct loop_waker waker;
+    struct uuid owner; /* this worker's id in the leases of queued events, fresh for each start */
     struct redis_opts redis;
     struct pg_opts postgres;
     struct gateway gateway;

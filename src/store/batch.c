@@ -99,6 +99,8 @@ static void copy_record(struct batch_row *row, const struct journal_record *reco
     row->window_ends_at_ms = batch_time_ms(record->window_ends_at_ms);
     row->duration_ms = record->duration_ms;
     row->response_status = record->response_status;
+    row->queued = record->queued;
+    row->lease_ms = record->lease_ms;
     copy_fields(row, record);
 }
 

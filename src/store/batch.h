@@ -43,7 +43,10 @@ struct batch_row {
     uint32_t duration_ms;
     uint16_t response_status;
     bool has_key;
-    bool refused; /* the database refused this very row */
+    bool refused;      /* the database refused this very row */
+    bool queued;       /* a queue's row: attempts 0, due at once or leased */
+    uint32_t lease_ms; /* queued: leased to the journal's owner for that long, from when it is
+                          written; 0: not leased */
     struct slice fields[ROW_FIELDS];
 };
 

@@ -37,6 +37,7 @@ struct front;
 struct front_opts {
     struct loop *loop;
     struct front_budget *budget;       /* borrowed */
+    struct uuid owner;                 /* in the leases of queued rows */
     uint32_t wait_ms;                  /* an op is answered UNAVAILABLE when it waited that long */
     uint32_t flush_interval_ms;        /* a batch nobody waits for gathers that long */
     void (*send)(struct front *front); /* something may be due: ask front_next */

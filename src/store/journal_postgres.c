@@ -197,6 +197,7 @@ static void init_parts(struct postgres_front *self, struct loop *loop, const str
     pg_columns_init(&self->columns);
     struct front_opts front = {.loop = loop,
                                .budget = &self->budget,
+                               .owner = opts->owner,
                                .wait_ms = opts->timeout_ms,
                                .flush_interval_ms = opts->flush_interval_ms,
                                .send = send_next,

@@ -157,7 +157,7 @@ static const struct journal_backend backend = {
 };
 
 enum status journal_sqlite_open(struct loop *loop, struct sqlite_store *store,
-                                struct journal **ret_journal)
+                                const struct uuid *owner, struct journal **ret_journal)
 {
     struct sqlite_front *self = calloc(1, sizeof(*self));
     if (!self)
@@ -176,6 +176,7 @@ enum status journal_sqlite_open(struct loop *loop, struct sqlite_store *store,
     self->retry.expired = on_retry;
     struct front_opts opts = {.loop = loop,
                               .budget = sqlite_store_budget(store),
+                              .owner = *owner,
                               .wait_ms = WAIT_MS,
                               .flush_interval_ms = sqlite_store_flush_interval_ms(store),
                               .send = send_batch,

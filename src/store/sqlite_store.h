@@ -17,12 +17,24 @@ struct sqlite_seat {
     struct list done; /* requests that came back; under the store's lock */
 };
 
+struct sqlite_db;
+
+/* Work for the thread. A batch, a job (`run`), or a load of keys.
+ *
+ * A job with `writes` runs inside the same transaction as the batches and the other such jobs that
+ * wait, after the batches, synced as `durable` says: group commit. What it returns is its own
+ * answer as long as the transaction goes on; STATUS_UNAVAILABLE says that the transaction has
+ * failed: all of it is rolled back, and everything in it is given back UNAVAILABLE. A job without
+ * `writes` only reads and runs outside. Jobs must be short: the thread is everybody's. */
 struct sqlite_request {
     struct list link;
     struct sqlite_seat *seat;
-    struct batch *batch;      /* to commit; NULL: a load */
-    struct journal_key *keys; /* load: FRONT_LOAD_CHUNK of them to fill */
-    size_t count;             /* load: how many were filled */
+    enum status (*run)(struct sqlite_request *request, struct sqlite_db *db);
+    bool writes, durable;
+    void (*returned)(struct sqlite_request *request); /* for the owner of the seat, who calls it */
+    struct batch *batch;                              /* to commit; NULL: a load, or a job */
+    struct journal_key *keys;                         /* load: FRONT_LOAD_CHUNK of them to fill */
+    size_t count;                                     /* load: how many were filled */
     uint64_t after_ms;
     struct uuid after;
     enum status status; /* out: STATUS_OK or STATUS_UNAVAILABLE */

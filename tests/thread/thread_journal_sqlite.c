@@ -129,7 +129,8 @@ static void *run_worker(void *arg)
     worker->hook.run = append_some;
     worker->waker.woken = on_woken;
     CHECK(loop_waker_open(&worker->loop, &worker->waker) == STATUS_OK);
-    CHECK(journal_sqlite_open(&worker->loop, store, &worker->journal) == STATUS_OK);
+    CHECK(journal_sqlite_open(&worker->loop, store, &(struct uuid){{1}}, &worker->journal) ==
+          STATUS_OK);
     worker->load = (struct journal_load){.now_ms = 1, .key = on_key, .ended = on_load_ended};
     journal_load_keys(worker->journal, &worker->load);
     loop_wake(&worker->waker);

@@ -14,6 +14,8 @@
 #include <postern/io/stream.h>
 #include <postern/net/http1.h>
 #include <postern/net/upstream.h>
+#include <postern/policy/breaker.h>
+#include <postern/policy/pace.h>
 #include <postern/policy/route.h>
 #include <postern/store/backends.h>
 
@@ -29,6 +31,13 @@ struct client_timeouts {
     uint32_t write_ms;  /* without progress while answering */
 };
 
+/* How queued events go to one upstream, beside its upstream_opts. */
+struct lane_opts {
+    struct pace_opts pace; /* attempts per worker */
+    struct breaker_opts breaker;
+    struct slice sign_key; /* raw; empty: not signed */
+};
+
 struct config {
     uint32_t workers; /* resolved: at least 1 */
     struct address *listen;
@@ -42,7 +51,10 @@ struct config {
     size_t l1_max_keys; /* 0: off */
     enum journal_store journal;
     struct sqlite_opts sqlite;
-    struct pg_opts postgres; /* .housekeeper is filled in per worker */
+    struct pg_opts postgres;  /* .housekeeper and .owner are filled in per worker */
+    struct sqlite_opts spool; /* beside postgres; path empty: off */
+    bool spool_given;         /* the path stands in the file; else the default one is tried, and the
+                                 next ("spool-2.db", …) where another process has it */
     struct http_limits http;
     uint64_t body_bytes;          /* default of the routes */
     uint32_t connections;         /* client connections, all workers together */
@@ -58,6 +70,7 @@ struct config {
     uint32_t access_sample; /* every n-th exchange gets an access line; 0: none */
     bool strict;            /* warnings about the stores are errors */
     struct upstream_opts *upstreams;
+    struct lane_opts *lanes; /* by upstream */
     size_t upstream_count;
     struct route_opts *routes;
     size_t route_count;

@@ -18,11 +18,12 @@
 
 #include <postern/base/slice.h>
 #include <postern/policy/key.h>
+#include <postern/policy/retry.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum route_mode { ROUTE_PROXY, ROUTE_OBSERVE };
+enum route_mode { ROUTE_PROXY, ROUTE_OBSERVE, ROUTE_QUEUE };
 enum missing_rule { MISSING_PASS, MISSING_PAYLOAD, MISSING_REJECT };
 enum in_flight_rule { IN_FLIGHT_WAIT, IN_FLIGHT_CONFLICT };
 enum store_error_rule { STORE_ERROR_PASS, STORE_ERROR_REJECT };
@@ -64,7 +65,9 @@ struct route_opts {
     enum timeout_rule on_timeout;
     struct status_range success[ROUTE_MAX_SUCCESS];
     size_t success_count;
-    uint64_t body_bytes; /* largest body */
+    uint64_t body_bytes;     /* largest body */
+    struct retry_opts retry; /* ROUTE_QUEUE, and replays of the others' events */
+    struct slice sign_key;   /* raw; empty: its upstream's, if that has one */
 };
 
 /* The index of the first of `routes` that matches, or SIZE_MAX. `host` may carry a port and a dot

@@ -8,9 +8,11 @@
 
 #include <postern/base/log.h>
 #include <postern/io/loop.h>
+#include <postern/store/archive.h>
 #include <postern/store/dedup.h>
 #include <postern/store/journal.h>
 #include <postern/store/key_table.h>
+#include <postern/store/queue.h>
 
 /* ---- dedup: memory ---- */
 
@@ -64,6 +66,11 @@ struct sqlite_opts {
                              open: here the journal is what remembers their keys */
     size_t buffer_bytes;  /* records waiting, all workers together */
     uint32_t flush_interval_ms; /* a batch nobody waits for gathers that long */
+    uint64_t max_bytes;         /* of the file and its log; at it appends are refused. 0: no cap */
+    uint64_t min_free_bytes;    /* of the file system; below it appends are refused. 0: no floor */
+    bool spool; /* what it holds is on its way to PostgreSQL: nothing is pruned, a damaged file is
+                   set aside (PATH.damaged-TIME) and what can be read of it is saved, and leases
+                   found in it are void */
 };
 
 struct sqlite_store;
@@ -77,9 +84,18 @@ NODISCARD enum status sqlite_store_open(const struct sqlite_opts *opts, struct l
  */
 void sqlite_store_close(struct sqlite_store *store);
 
-/* One worker's front. */
+/* One worker's front; `owner` is its id in the leases of queued records. */
 NODISCARD enum status journal_sqlite_open(struct loop *loop, struct sqlite_store *store,
-                                          struct journal **ret_journal);
+                                          const struct uuid *owner, struct journal **ret_journal);
+
+/* One worker's queue on it. `owner` is the worker's id in leases, the same in its journal: give
+ * both the same one, fresh for each start. */
+NODISCARD enum status queue_sqlite_open(struct loop *loop, struct sqlite_store *store,
+                                        const struct uuid *owner, struct queue **ret_queue);
+
+/* The operators' view of it, on the loop of whoever asks. */
+NODISCARD enum status archive_sqlite_open(struct loop *loop, struct sqlite_store *store,
+                                          struct archive **ret_archive);
 
 /* ---- journal: postgres ---- */
 
@@ -91,6 +107,10 @@ struct pg_opts {
                                    open in them */
     size_t buffer_bytes;        /* records waiting, of this worker */
     bool housekeeper;           /* this worker creates and drops partitions (worker 0) */
+    struct uuid owner;          /* of leases: this worker, fresh for each start */
+    uint32_t takeover_ms;       /* after its link came up, a queue takes leases that ended under
+                                   another owner only when it has been up for that long: who held
+                                   them may have an outcome to write first */
 };
 
 /* Told on the loop when the journal's state changes, or its reason does. `detail` is the server's
@@ -107,5 +127,33 @@ struct pg_listener {
 NODISCARD enum status journal_postgres_open(struct loop *loop, const struct pg_opts *opts,
                                             struct pg_listener listener,
                                             struct journal **ret_journal);
+
+/* One worker's queue, with a connection of its own, so that looking for work never delays an
+ * append. Expects the schema that journal_postgres_open makes, and waits for it. */
+NODISCARD enum status queue_postgres_open(struct loop *loop, const struct pg_opts *opts,
+                                          struct pg_listener listener, struct queue **ret_queue);
+
+/* The operators' view, with a connection of its own. */
+NODISCARD enum status archive_postgres_open(struct loop *loop, const struct pg_opts *opts,
+                                            struct pg_listener listener,
+                                            struct archive **ret_archive);
+
+/* ---- postgres with a spool ---- */
+
+/* Puts a spool beside one worker's PostgreSQL journal and queue: while the database is away, or
+ * stalls, appends and outcomes go to the spool, and from it they drain into the database when it
+ * is back. On success the two given are owned by the new ones (which close them), and the store is
+ * borrowed until both are closed; on failure nothing changes hands. `drains`: this worker carries
+ * the spool's rows over (one per process). */
+struct spooled_opts {
+    struct journal *journal;    /* of journal_postgres_open */
+    struct queue *queue;        /* of queue_postgres_open */
+    struct sqlite_store *store; /* opened as a spool; shared by all workers */
+    struct uuid owner;
+    bool drains;
+};
+
+NODISCARD enum status spooled_open(struct loop *loop, const struct spooled_opts *opts,
+                                   struct journal **ret_journal, struct queue **ret_queue);
 
 #endif

@@ -12,6 +12,7 @@
 #include <postern/base/slice.h>
 #include <postern/base/status.h>
 #include <postern/base/uuid.h>
+#include <postern/store/queue.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -39,11 +40,17 @@ struct journal_record {
     struct slice client;        /* numeric address */
     uint64_t received_at_ms;    /* wall clock; the same as in event_id, from which it is stored */
     uint64_t window_ends_at_ms; /* wall clock; 0 without a key */
-    struct slice mode;          /* "proxy", "observe" */
-    struct slice state;         /* "delivered" */
+    struct slice mode;          /* "proxy", "queue", "observe" */
+    struct slice state;         /* "delivered"; "queued" with `queued` */
     struct slice outcome;       /* policy/outcome's journal word: "accepted", "bypassed", … */
     uint16_t response_status;
     uint32_t duration_ms; /* from the last byte of the request to the upstream's head */
+    /* The record is a queue's row as well (queue.h): `attempts` is 0, it is due at once, or leased
+     * to this worker's queue for lease_ms from its commit. Its op, which is DURABLE, is answered
+     * only when it is certain: OK, it will be delivered; anything else, it is not and won't be in
+     * the journal. */
+    bool queued;
+    uint32_t lease_ms; /* 0: not leased */
 };
 
 struct journal_op {
@@ -56,10 +63,12 @@ struct journal_op {
      * taken; STATUS_UNAVAILABLE, at once (OP_READY): the database has been away for longer than an
      * op may wait, the record was not taken; STATUS_UNAVAILABLE, later: not committed in time, the
      * record may have been or may still be committed (it stays buffered; only at close is it given
-     * up); STATUS_REFUSED: the database refused this very row. Not taken, given up and refused are
-     * counted as dropped */
+     * up) but a queued one was withdrawn, and where a commit's answer was lost its op goes on
+     * waiting until that is known; STATUS_REFUSED: the database refused this very row. Not taken,
+     * given up and refused are counted as dropped */
     enum status status;
-    struct list link; /* the backend's own while pending */
+    enum queue_home home; /* out: where a queued record was committed */
+    struct list link;     /* the backend's own while pending */
 };
 
 /* A key of the window, as loaded at start. */
@@ -82,6 +91,17 @@ struct journal_load {
     struct list link;
 };
 
+/* The spool beside a journal, the same for all workers of a process. */
+struct spool_stats {
+    bool there;     /* there is one */
+    bool away;      /* the journal's database is away: appends go to the spool */
+    bool full;      /* at its cap, or the disk at its floor: appends are refused */
+    bool set_aside; /* at start a damaged file was set aside: see the log */
+    uint64_t rows, bytes, oldest_at_ms;    /* in it now; wall clock of the oldest, 0 without one */
+    uint64_t spooled_total, drained_total; /* rows, since start */
+    uint64_t torn_bytes;                   /* of its log that were cut off at start */
+};
+
 /* For metrics and /readyz?verbose. Filled on the owner's thread; totals since start, of this front
  * (this worker). */
 struct journal_stats {
@@ -94,6 +114,7 @@ struct journal_stats {
     uint64_t pending_rows, pending_bytes; /* appended, not yet committed */
     uint64_t oldest_pending_ms;           /* monotonic time of the oldest of them, 0 without one */
     uint64_t last_batch_rows;
+    struct spool_stats spool;
 };
 
 struct journal;

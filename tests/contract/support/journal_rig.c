@@ -107,7 +107,8 @@ static void open_sqlite_fronts(size_t count)
     char error[256];
     cr_assert_eq(sqlite_store_open(&rig.sqlite, NULL, &rig.store, error), STATUS_OK, "%s", error);
     for (size_t i = 0; i < count; i++)
-        cr_assert_eq(journal_sqlite_open(&loop, rig.store, &rig.fronts[i]), STATUS_OK);
+        cr_assert_eq(journal_sqlite_open(&loop, rig.store, &(struct uuid){{1}}, &rig.fronts[i]),
+                     STATUS_OK);
     rig.up = true;
 }
 

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The journal as operators see it: finding events, showing one with its attempts, replaying and
+ * cancelling. Used from the main thread (admin API), never on a request's way; slow questions are
+ * bounded by a statement time-out. Backends: postgres, sqlite; both pass tests/contract/archive.
+ */
+#ifndef POSTERN_STORE_ARCHIVE_H
+#define POSTERN_STORE_ARCHIVE_H
+
+#include <postern/base/event_key.h>
+#include <postern/base/list.h>
+#include <postern/base/slice.h>
+#include <postern/base/status.h>
+#include <postern/base/uuid.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ARCHIVE_FIND_MAX 1000u     /* events of one answer */
+#define ARCHIVE_CHANGE_MAX 100000u /* events of one replay or cancel by filter */
+
+/* Which events; empty or zero members ask for anything. */
+struct archive_filter {
+    struct slice route;
+    struct slice state;         /* queued, delivered, dead, parked, cancelled */
+    uint64_t from_ms, until_ms; /* wall clock, of receiving: from <= at < until; 0: open */
+    bool has_key;
+    struct event_key key;
+    bool has_event_id; /* then nothing else is looked at but the state */
+    struct uuid event_id;
+};
+
+/* One event. Borrowed for the callback. */
+struct archive_event {
+    struct uuid event_id;
+    struct slice route, method, target, content_type, client, mode, state, outcome;
+    struct slice headers, body; /* only by archive_show; as in journal_record */
+    uint64_t body_bytes;
+    bool has_key;
+    struct event_key key;
+    uint16_t response_status;
+    uint32_t duration_ms, attempts;
+    struct slice last_error, error_category; /* empty: none */
+    uint64_t duplicates;
+    /* wall clock; 0: none */
+    uint64_t received_at_ms, window_ends_at_ms, next_attempt_at_ms, lease_until_ms,
+        last_duplicate_at_ms, last_replayed_at_ms;
+    bool has_replay_of;
+    struct uuid replay_of; /* the event this one is a new copy of */
+};
+
+/* One attempt of it. Borrowed for the callback. */
+struct archive_attempt {
+    uint32_t attempt;
+    uint64_t at_ms; /* wall clock */
+    uint16_t status;
+    uint32_t duration_ms;
+    struct slice error, response;
+};
+
+/* Newest first. */
+struct archive_find {
+    struct archive_filter filter; /* slices borrowed until `ended`, in all of these */
+    uint32_t limit;               /* 1 … ARCHIVE_FIND_MAX */
+    bool has_before;
+    struct uuid before; /* paging: only events with a smaller id */
+    void (*event)(struct archive_find *find, const struct archive_event *event);
+    void (*ended)(struct archive_find *find); /* once, from the loop */
+    enum status status; /* out: OK, UNAVAILABLE, TIMED_OUT (the question took too long) */
+    bool more;          /* out: the limit cut it off */
+    struct list link;
+};
+
+struct archive_show {
+    struct uuid event_id;
+    void (*event)(struct archive_show *show, const struct archive_event *event); /* at most once */
+    void (*attempt)(struct archive_show *show,
+                    const struct archive_attempt *attempt); /* in order */
+    void (*ended)(struct archive_show *show);
+    enum status status; /* out; OK also when there is no such event */
+    struct list link;
+};
+
+enum archive_verb {
+    ARCHIVE_REPLAY_SAME, /* delivered, dead, parked or cancelled events become queued again: same
+                            id, attempts go on, last_replayed_at is now */
+    ARCHIVE_REPLAY_NEW,  /* each becomes the template of a new queued event without a key */
+    ARCHIVE_CANCEL,      /* queued, dead or parked events become "cancelled"; one whose attempt is
+                            under way (leased) is not touched */
+};
+
+struct archive_change {
+    enum archive_verb verb;
+    struct archive_filter filter;
+    uint32_t limit;      /* 1 … ARCHIVE_CHANGE_MAX; the oldest first */
+    uint32_t per_second; /* replays fall due at this pace; > 0 */
+    bool dry_run;        /* only counts */
+    void (*changed)(
+        struct archive_change *change, const struct uuid *event_id,
+        const struct uuid *new_id); /* NULL is fine; new_id is NULL but for REPLAY_NEW */
+    void (*ended)(struct archive_change *change);
+    enum status status; /* out */
+    uint64_t count;     /* out: events changed (or that would be) */
+    uint64_t skipped;   /* out, for one event by id: it is there, but its state forbids it */
+    struct list link;
+};
+
+struct archive;
+
+/* Any number at a time: they queue up. Every op ends through `ended`. */
+struct archive_backend {
+    const char *name;
+    void (*find)(struct archive *archive, struct archive_find *find);
+    void (*show)(struct archive *archive, struct archive_show *show);
+    void (*change)(struct archive *archive, struct archive_change *change);
+    /* Ends what is pending with UNAVAILABLE; frees; `closed` runs when done. */
+    void (*close)(struct archive *archive, void (*closed)(void *arg), void *arg);
+};
+
+struct archive {
+    const struct archive_backend *backend;
+    bool up;
+};
+
+/* See archive_backend. */
+static inline void archive_find(struct archive *archive, struct archive_find *find)
+{
+    archive->backend->find(archive, find);
+}
+
+/* See archive_backend. */
+static inline void archive_show(struct archive *archive, struct archive_show *show)
+{
+    archive->backend->show(archive, show);
+}
+
+/* See archive_backend. */
+static inline void archive_change(struct archive *archive, struct archive_change *change)
+{
+    archive->backend->change(archive, change);
+}
+
+#endif
