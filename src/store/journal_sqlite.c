@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The SQLite journal on a worker: a front whose batches go to the one SQLite thread and come back
- * committed or failed. No SQLite call is made here. A batch that failed is tried again with
- * back-off while its rows fit the buffer; who waited for it is told at once.
+ * committed or failed. No SQLite call is made on the worker. A batch that failed is tried again
+ * with back-off while its rows fit the buffer; who waited for it is told at once.
  */
 #include "backoff.h"
+#include "sqlite_db.h"
 #include "sqlite_store.h"
 
 #include <stdlib.h>
@@ -15,7 +16,9 @@ struct sqlite_front {
     struct front front;
     struct sqlite_seat seat;
     struct sqlite_request commit, load;
-    bool loading; /* `load` is the thread's */
+    bool loading;                  /* `load` is the thread's */
+    struct journal_key *load_keys; /* FRONT_LOAD_CHUNK of them */
+    size_t load_count;             /* how many were filled */
     struct deadline retry;
     struct backoff backoff;
 };
@@ -39,7 +42,7 @@ static void send_batch(struct front *front)
     if (!batch)
         return;
     self->commit.batch = batch;
-    sqlite_store_submit(self->seat.store, &self->commit);
+    sqlite_seat_submit(&self->seat, &self->commit);
 }
 
 static void on_retry(struct deadline *deadline)
@@ -47,8 +50,9 @@ static void on_retry(struct deadline *deadline)
     front_pump(&container_of(deadline, struct sqlite_front, retry)->front);
 }
 
-static void finish_commit(struct sqlite_front *self)
+static void finish_commit(struct sqlite_request *request)
 {
+    struct sqlite_front *self = container_of(request, struct sqlite_front, commit);
     struct front *front = &self->front;
     struct batch *batch = self->commit.batch;
     if (self->commit.status == STATUS_OK) {
@@ -66,23 +70,30 @@ static void finish_commit(struct sqlite_front *self)
                      loop_now_ms(front->opts.loop) + backoff_next_ms(&self->backoff));
 }
 
+/* On the thread. The front's place is not moved while `loading`. */
+static enum status run_load(struct sqlite_request *request, struct sqlite_db *db)
+{
+    struct sqlite_front *self = container_of(request, struct sqlite_front, load);
+    return sqlite_db_load(db, self->front.load_after_ms, &self->front.load_after, FRONT_LOAD_CHUNK,
+                          self->load_keys, &self->load_count);
+}
+
 static void submit_load(struct sqlite_front *self)
 {
-    self->load.after_ms = self->front.load_after_ms;
-    self->load.after = self->front.load_after;
     self->loading = true;
-    sqlite_store_submit(self->seat.store, &self->load);
+    sqlite_seat_submit(&self->seat, &self->load);
 }
 
 static void end_load(struct sqlite_front *self, enum status status)
 {
-    free(self->load.keys);
-    self->load.keys = NULL;
+    free(self->load_keys);
+    self->load_keys = NULL;
     front_load_end(&self->front, status);
 }
 
-static void finish_load(struct sqlite_front *self)
+static void finish_load(struct sqlite_request *request)
 {
+    struct sqlite_front *self = container_of(request, struct sqlite_front, load);
     struct front *front = &self->front;
     self->loading = false;
     if (front->closing) {
@@ -94,34 +105,20 @@ static void finish_load(struct sqlite_front *self)
         end_load(self, self->load.status);
         return;
     }
-    for (size_t i = 0; i < self->load.count; i++)
-        front_load_key(front, &self->load.keys[i]);
-    if (self->load.count == FRONT_LOAD_CHUNK)
+    for (size_t i = 0; i < self->load_count; i++)
+        front_load_key(front, &self->load_keys[i]);
+    if (self->load_count == FRONT_LOAD_CHUNK)
         submit_load(self);
     else
         end_load(self, STATUS_OK);
-}
-
-static void on_woken(struct loop_waker *waker)
-{
-    struct sqlite_front *self = container_of(waker, struct sqlite_front, seat.waker);
-    struct list done;
-    list_init(&done);
-    sqlite_seat_take(&self->seat, &done);
-    for (struct list *link; (link = list_pop_front(&done));) {
-        if (link == &self->commit.link)
-            finish_commit(self);
-        else
-            finish_load(self);
-    }
 }
 
 static void load_keys(struct journal *journal, struct journal_load *load)
 {
     struct sqlite_front *self = from_journal(journal);
     front_load_begin(&self->front, load);
-    self->load.keys = malloc(FRONT_LOAD_CHUNK * sizeof(*self->load.keys));
-    if (self->load.keys)
+    self->load_keys = malloc(FRONT_LOAD_CHUNK * sizeof(*self->load_keys));
+    if (self->load_keys)
         submit_load(self);
     else
         end_load(self, STATUS_UNAVAILABLE);
@@ -135,7 +132,7 @@ static void finish(struct front *front)
         return;
     void (*closed)(void *arg) = front->closed;
     void *arg = front->closed_arg;
-    loop_waker_close(&self->seat.waker);
+    sqlite_seat_close(&self->seat);
     free(self);
     closed(arg);
 }
@@ -162,17 +159,14 @@ enum status journal_sqlite_open(struct loop *loop, struct sqlite_store *store,
     struct sqlite_front *self = calloc(1, sizeof(*self));
     if (!self)
         return STATUS_NO_MEMORY;
-    self->seat.store = store;
-    self->seat.waker.woken = on_woken;
-    enum status status = loop_waker_open(loop, &self->seat.waker);
+    enum status status = sqlite_seat_open(&self->seat, loop, store);
     if (status != STATUS_OK) {
         free(self);
         return status;
     }
-    list_init(&self->seat.done);
-    list_init(&self->commit.link);
-    list_init(&self->load.link);
-    self->commit.seat = self->load.seat = &self->seat;
+    self->commit.returned = finish_commit;
+    self->load.run = run_load;
+    self->load.returned = finish_load;
     self->retry.expired = on_retry;
     struct front_opts opts = {.loop = loop,
                               .budget = sqlite_store_budget(store),
@@ -183,6 +177,7 @@ enum status journal_sqlite_open(struct loop *loop, struct sqlite_store *store,
                               .finish = finish};
     front_init(&self->front, &opts);
     self->front.journal.backend = &backend;
+    self->commit.owner = &self->front.opts.owner;
     front_up(&self->front);
     *ret_journal = &self->front.journal;
     return STATUS_OK;

@@ -33,10 +33,11 @@ enum sqlite_statement {
 struct sqlite_db {
     struct sqlite3 *handle;
     struct sqlite3_stmt *statements[SQL_STATEMENTS];
-    int wal_pages; /* in the write-ahead log */
-    bool full;     /* synchronous is FULL now, otherwise NORMAL */
-    bool wrote;    /* the last commit appended to the log */
-    bool unsynced; /* commits are in the page cache only */
+    uint64_t wall_ms; /* wall clock, read by the thread before each round: the time of statements */
+    int wal_pages;    /* in the write-ahead log */
+    bool full;        /* synchronous is FULL now, otherwise NORMAL */
+    bool wrote;       /* the last commit appended to the log */
+    bool unsynced;    /* commits are in the page cache only */
 };
 
 /* Opens or makes the file, takes its lock for good and migrates the schema. On failure nothing

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The SQLite thread: takes every batch that waits as one transaction (group commit across workers),
- * answers, then looks after the file: a sync at least once a second, checkpoints by size, the
- * retention in small steps while nobody waits.
+ * The SQLite thread: takes every batch and writing job that waits as one transaction (group commit
+ * across workers), answers, then does the jobs that read, then looks after the file: a sync at
+ * least once a second, checkpoints by size, the retention in small steps while nobody waits.
  *
- *   worker 1 ─ front ─┐  submit              ┌─ BEGIN, rows of all batches, counts, COMMIT
+ *   worker 1 ─ front ─┐  submit              ┌─ BEGIN, rows of all batches, counts, jobs, COMMIT
  *   worker 2 ─ front ─┼──────────> queue ──> │
- *   worker 3 ─ front ─┘ <───────── seat <─── └─ wake each seat's loop
+ *   worker 3 ─ queue ─┘ <───────── seat <─── └─ wake each seat's loop
  *                         woken
  *
- * The transaction is synced when any of its rows is DURABLE. A failed one is rolled back whole and
- * handed back; trying again is the fronts' business.
+ * The transaction is synced when any of its rows or jobs is durable. A failed one is rolled back
+ * whole and handed back; trying again is its sender's business.
  */
 #include "sqlite_store.h"
 
@@ -55,19 +55,45 @@ uint32_t sqlite_store_flush_interval_ms(const struct sqlite_store *store)
     return store->flush_interval_ms;
 }
 
-void sqlite_store_submit(struct sqlite_store *store, struct sqlite_request *request)
+/* ---- seats ---- */
+
+/* The last request's `returned` may take the seat's memory with it. */
+static void on_woken(struct loop_waker *waker)
 {
+    struct sqlite_seat *seat = container_of(waker, struct sqlite_seat, waker);
+    struct list done;
+    list_init(&done);
+    pthread_mutex_lock(&seat->store->lock);
+    list_move_all(&done, &seat->done);
+    pthread_mutex_unlock(&seat->store->lock);
+    for (struct list *link; (link = list_pop_front(&done));) {
+        struct sqlite_request *request = container_of(link, struct sqlite_request, link);
+        request->returned(request);
+    }
+}
+
+enum status sqlite_seat_open(struct sqlite_seat *seat, struct loop *loop,
+                             struct sqlite_store *store)
+{
+    seat->store = store;
+    seat->waker.woken = on_woken;
+    list_init(&seat->done);
+    return loop_waker_open(loop, &seat->waker);
+}
+
+void sqlite_seat_close(struct sqlite_seat *seat)
+{
+    loop_waker_close(&seat->waker);
+}
+
+void sqlite_seat_submit(struct sqlite_seat *seat, struct sqlite_request *request)
+{
+    struct sqlite_store *store = seat->store;
+    request->seat = seat;
     pthread_mutex_lock(&store->lock);
     list_push_back(&store->queue, &request->link);
     pthread_cond_signal(&store->changed);
     pthread_mutex_unlock(&store->lock);
-}
-
-void sqlite_seat_take(struct sqlite_seat *seat, struct list *ret_done)
-{
-    pthread_mutex_lock(&seat->store->lock);
-    list_move_all(ret_done, &seat->done);
-    pthread_mutex_unlock(&seat->store->lock);
 }
 
 /* The wake comes under the lock: once a seat has taken its last request it may be gone. */
@@ -121,21 +147,38 @@ static bool sync_overdue(const struct sqlite_store *store)
            clock_mono_ms(&store->clock) >= store->unsynced_since_ms + SYNC_INTERVAL_MS;
 }
 
-static bool wants_sync(const struct sqlite_store *store, const struct list *batches)
+static bool is_durable(const struct sqlite_request *request)
 {
-    for (struct list *link = batches->next; link != batches; link = link->next)
-        if (container_of(link, struct sqlite_request, link)->batch->level == JOURNAL_DURABLE)
+    return request->batch ? request->batch->level == JOURNAL_DURABLE : request->durable;
+}
+
+static bool wants_sync(const struct sqlite_store *store, const struct list *writes)
+{
+    for (struct list *link = writes->next; link != writes; link = link->next)
+        if (is_durable(container_of(link, struct sqlite_request, link)))
             return true;
     return sync_overdue(store);
 }
 
-static enum status commit_all(struct sqlite_store *store, const struct list *batches)
+/* Batches come before jobs in `writes`: a job sees what its turn appended. */
+static enum status write_all(struct sqlite_store *store, const struct list *writes)
+{
+    for (struct list *link = writes->next; link != writes; link = link->next) {
+        struct sqlite_request *request = container_of(link, struct sqlite_request, link);
+        request->status = request->batch ? write_batch(store, request->batch)
+                                         : request->run(request, &store->db);
+        if (request->status == STATUS_UNAVAILABLE)
+            return STATUS_UNAVAILABLE;
+    }
+    return STATUS_OK;
+}
+
+static enum status commit_all(struct sqlite_store *store, const struct list *writes)
 {
     bool was_unsynced = store->db.unsynced;
-    enum status status = sqlite_db_begin(&store->db, wants_sync(store, batches));
-    for (struct list *link = batches->next; status == STATUS_OK && link != batches;
-         link = link->next)
-        status = write_batch(store, container_of(link, struct sqlite_request, link)->batch);
+    enum status status = sqlite_db_begin(&store->db, wants_sync(store, writes));
+    if (status == STATUS_OK)
+        status = write_all(store, writes);
     if (status == STATUS_OK)
         status = sqlite_db_commit(&store->db);
     if (!was_unsynced)
@@ -143,39 +186,42 @@ static enum status commit_all(struct sqlite_store *store, const struct list *bat
     return status;
 }
 
-static void do_batches(struct sqlite_store *store, struct list *batches)
+static void do_writes(struct sqlite_store *store, struct list *writes)
 {
-    if (list_is_empty(batches))
+    if (list_is_empty(writes))
         return;
-    enum status status = commit_all(store, batches);
+    enum status status = commit_all(store, writes);
     note_failure(store, status);
-    if (status != STATUS_OK)
+    if (status != STATUS_OK) {
         sqlite_db_rollback(&store->db);
-    for (struct list *link = batches->next; link != batches; link = link->next)
-        container_of(link, struct sqlite_request, link)->status = status;
-    give_back(store, batches);
+        for (struct list *link = writes->next; link != writes; link = link->next)
+            container_of(link, struct sqlite_request, link)->status = STATUS_UNAVAILABLE;
+    }
+    give_back(store, writes);
 }
 
-static void do_loads(struct sqlite_store *store, struct list *loads)
+static void do_reads(struct sqlite_store *store, struct list *reads)
 {
-    for (struct list *link = loads->next; link != loads; link = link->next) {
-        struct sqlite_request *load = container_of(link, struct sqlite_request, link);
-        load->status = sqlite_db_load(&store->db, load->after_ms, &load->after, FRONT_LOAD_CHUNK,
-                                      load->keys, &load->count);
+    for (struct list *link = reads->next; link != reads; link = link->next) {
+        struct sqlite_request *request = container_of(link, struct sqlite_request, link);
+        request->status = request->run(request, &store->db);
     }
-    give_back(store, loads);
+    give_back(store, reads);
 }
 
 static void do_work(struct sqlite_store *store, struct list *work)
 {
-    struct list batches, loads;
+    struct list batches, jobs, reads;
     list_init(&batches);
-    list_init(&loads);
-    for (struct list *link; (link = list_pop_front(work));)
-        list_push_back(container_of(link, struct sqlite_request, link)->batch ? &batches : &loads,
-                       link);
-    do_batches(store, &batches);
-    do_loads(store, &loads);
+    list_init(&jobs);
+    list_init(&reads);
+    for (struct list *link; (link = list_pop_front(work));) {
+        const struct sqlite_request *request = container_of(link, struct sqlite_request, link);
+        list_push_back(request->batch ? &batches : request->writes ? &jobs : &reads, link);
+    }
+    list_move_all(&batches, &jobs);
+    do_writes(store, &batches);
+    do_reads(store, &reads);
 }
 
 /* ---- looking after the file ---- */
@@ -239,6 +285,7 @@ static void *run(void *arg)
     clock_refresh(&store->clock);
     while (wait_for_work(store, next_duty_ms(store), &work)) {
         clock_refresh(&store->clock);
+        store->db.wall_ms = store->clock.wall_ms;
         do_work(store, &work);
         checkpoint(store);
         prune(store);

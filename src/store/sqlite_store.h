@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Between the workers' fronts (journal_sqlite.c) and the SQLite thread (sqlite_store.c): a request
- * is handed over, is the thread's until it comes back to its seat, and the seat's loop is woken.
+ * Between those who live on a loop (journal_sqlite.c, queue_sqlite.c, archive_sqlite.c, the spool)
+ * and the SQLite thread (sqlite_store.c): a request is handed over, is the thread's until it comes
+ * back to its seat, and the seat's loop is woken.
  */
 #ifndef POSTERN_STORE_SQLITE_STORE_H
 #define POSTERN_STORE_SQLITE_STORE_H
@@ -10,34 +11,33 @@
 
 #include <postern/store/backends.h>
 
-/* One worker's place at the thread. */
+struct sqlite_db;
+
+/* One worker's place at the thread: requests go to the thread and come back to the seat's loop. */
 struct sqlite_seat {
     struct sqlite_store *store;
     struct loop_waker waker;
     struct list done; /* requests that came back; under the store's lock */
 };
 
-struct sqlite_db;
-
-/* Work for the thread. A batch, a job (`run`), or a load of keys.
+/* Work for the thread: a batch, or a job (`run`).
  *
  * A job with `writes` runs inside the same transaction as the batches and the other such jobs that
  * wait, after the batches, synced as `durable` says: group commit. What it returns is its own
  * answer as long as the transaction goes on; STATUS_UNAVAILABLE says that the transaction has
  * failed: all of it is rolled back, and everything in it is given back UNAVAILABLE. A job without
- * `writes` only reads and runs outside. Jobs must be short: the thread is everybody's. */
+ * `writes` only reads; it runs after the transaction, and only its own answer is at stake. Jobs
+ * must be short: the thread is everybody's. */
 struct sqlite_request {
     struct list link;
     struct sqlite_seat *seat;
-    enum status (*run)(struct sqlite_request *request, struct sqlite_db *db);
+    struct batch *batch;      /* to commit; NULL: a job */
+    const struct uuid *owner; /* batch: in the leases of its queued rows */
+    enum status (*run)(struct sqlite_request *request, struct sqlite_db *db); /* on the thread */
     bool writes, durable;
-    void (*returned)(struct sqlite_request *request); /* for the owner of the seat, who calls it */
-    struct batch *batch;                              /* to commit; NULL: a load, or a job */
-    struct journal_key *keys;                         /* load: FRONT_LOAD_CHUNK of them to fill */
-    size_t count;                                     /* load: how many were filled */
-    uint64_t after_ms;
-    struct uuid after;
-    enum status status; /* out: STATUS_OK or STATUS_UNAVAILABLE */
+    void (*returned)(struct sqlite_request *request); /* on the seat's loop, with `status` set */
+    enum status status; /* out: what `run` returned; of a batch STATUS_OK; both: STATUS_UNAVAILABLE,
+                           nothing was written */
 };
 
 /* The bound on records waiting, all workers together. */
@@ -46,10 +46,16 @@ struct front_budget *sqlite_store_budget(struct sqlite_store *store);
 /* How long rows nobody waits for gather, as given at the opening; milliseconds. */
 uint32_t sqlite_store_flush_interval_ms(const struct sqlite_store *store);
 
-/* Hands a request to the thread. */
-void sqlite_store_submit(struct sqlite_store *store, struct sqlite_request *request);
+/* Takes a place for whoever lives on `loop`. Keeps the loop alive until it is given up. */
+NODISCARD enum status sqlite_seat_open(struct sqlite_seat *seat, struct loop *loop,
+                                       struct sqlite_store *store);
 
-/* Moves the seat's requests that came back to `ret_done` (an initialised list). */
-void sqlite_seat_take(struct sqlite_seat *seat, struct list *ret_done);
+/* Gives the place up; none of its requests may be the thread's. Allowed inside `returned` of the
+ * last one; the seat may be freed at once. */
+void sqlite_seat_close(struct sqlite_seat *seat);
+
+/* Hands a request (zeroed but for its "in" members) to the thread. It is the thread's until
+ * `returned` is called, which then may submit it again. */
+void sqlite_seat_submit(struct sqlite_seat *seat, struct sqlite_request *request);
 
 #endif
