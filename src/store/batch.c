@@ -131,3 +131,13 @@ bool batch_add(struct batch *batch, struct journal_op *op, size_t cost_bytes, ui
     batch->bytes += cost_bytes;
     return true;
 }
+
+void batch_forget_done(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->done; i++)
+        batch->bytes -= batch->rows[i]->cost_bytes;
+    batch->count -= batch->done;
+    if (batch->done > 0)
+        memmove(batch->rows, batch->rows + batch->done, batch->count * sizeof(*batch->rows));
+    batch->done = 0;
+}

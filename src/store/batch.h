@@ -63,6 +63,9 @@ struct batch {
     uint64_t first_wait_ms;   /* monotonic: the first row with an op */
     bool sealed;              /* takes no more rows */
     uint32_t tries;           /* failed attempts to commit it */
+    bool doubtful;            /* one of them may have committed it: its answer was lost. A spool
+                                 writes that into its rows' column of the same name: they may be in
+                                 PostgreSQL, so its queue_take leaves them alone */
     struct fold fold;         /* filled when the batch is sent */
 };
 
@@ -88,5 +91,8 @@ bool batch_fits(const struct batch *batch, size_t cost_bytes);
 /* Copies the op's record (of batch_row_cost bytes) into a new row; unless its level is BUFFERED the
  * row keeps the op. False when out of memory. The caller has asked batch_fits. */
 bool batch_add(struct batch *batch, struct journal_op *op, size_t cost_bytes, uint64_t now_ms);
+
+/* Takes the rows that are over out of it: `done` is 0 then, `bytes` what is left. */
+void batch_forget_done(struct batch *batch);
 
 #endif

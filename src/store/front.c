@@ -44,28 +44,35 @@ static void set_flush(struct front *front)
                      front_now_ms(front) + front->opts.flush_interval_ms);
 }
 
+void front_watch_waiters(struct front *front, uint64_t at_ms)
+{
+    if (!deadline_is_set(&front->waiters) || front->waiters.at_ms > at_ms)
+        deadline_set(&front->opts.loop->deadlines, &front->waiters, at_ms);
+}
+
+/* A stalled batch also means that the database is down: later ops are told so at once instead of
+ * waiting as long again. */
+static void give_up(struct front *front, struct batch *batch)
+{
+    if (front->down_since_ms == 0)
+        front->down_since_ms = batch->first_wait_ms;
+    front_give_up_waiting(front, batch);
+}
+
 /* Gives up waiting for every batch whose first op has waited too long; looks again when the next
- * one will have. A stalled batch also means that the database is down: later ops are told so at
- * once instead of waiting as long again. */
+ * one will have. */
 static void on_waiters(struct deadline *deadline)
 {
     struct front *front = container_of(deadline, struct front, waiters);
-    uint64_t next_ms = UINT64_MAX;
-    for (struct list *link = front->queue.next; link != &front->queue; link = link->next) {
+    for (struct list *link = front->queue.next, *next; link != &front->queue; link = next) {
         struct batch *batch = container_of(link, struct batch, link);
-        if (batch->waiting == 0)
-            continue;
+        next = link->next;
         uint64_t due_ms = batch->first_wait_ms + front->opts.wait_ms;
-        if (due_ms > front_now_ms(front)) {
-            next_ms = due_ms < next_ms ? due_ms : next_ms;
-            continue;
-        }
-        front_give_up_waiting(front, batch);
-        if (front->down_since_ms == 0)
-            front->down_since_ms = batch->first_wait_ms;
+        if (batch->waiting > 0 && due_ms > front_now_ms(front))
+            front_watch_waiters(front, due_ms);
+        else if (batch->waiting > 0)
+            give_up(front, batch);
     }
-    if (next_ms != UINT64_MAX)
-        deadline_set(&front->opts.loop->deadlines, &front->waiters, next_ms);
 }
 
 void front_retry_lates(struct front *front)
@@ -133,7 +140,7 @@ static struct batch *filling_batch(struct front *front, size_t cost)
     return batch;
 }
 
-static void note_oldest(struct front *front)
+void front_note_oldest(struct front *front)
 {
     struct batch *first = first_batch(front);
     front->journal.stats.oldest_pending_ms = first ? first->started_ms : 0;
@@ -163,7 +170,7 @@ static bool take_row(struct front *front, struct journal_op *op)
         front_pump(front);
     front->journal.stats.pending_rows++;
     front->journal.stats.pending_bytes += cost;
-    note_oldest(front);
+    front_note_oldest(front);
     return true;
 }
 
@@ -174,9 +181,7 @@ static void schedule(struct front *front, enum journal_level level)
         return;
     }
     front_pump(front);
-    if (!deadline_is_set(&front->waiters))
-        deadline_set(&front->opts.loop->deadlines, &front->waiters,
-                     front_now_ms(front) + front->opts.wait_ms);
+    front_watch_waiters(front, front_now_ms(front) + front->opts.wait_ms);
 }
 
 enum op_status front_append(struct journal *journal, struct journal_op *op)
@@ -257,9 +262,17 @@ struct batch *front_next(struct front *front)
     batch->sealed = true;
     attach_counts(front, batch);
     front->in_flight = batch;
+    front->sent_at_ms = front_now_ms(front);
     if (batch->link.next != &front->queue || front->fresh.count > 0)
         set_flush(front);
     return batch;
+}
+
+void front_forget(struct front *front, size_t rows, size_t bytes)
+{
+    front->journal.stats.pending_rows -= rows;
+    front->journal.stats.pending_bytes -= bytes;
+    front_give_budget(front, bytes);
 }
 
 void front_rows_done(struct front *front, size_t count)
@@ -282,18 +295,18 @@ void front_rows_done(struct front *front, size_t count)
         stats->batches++;
         stats->last_batch_rows = stats->rows - rows_before;
     }
-    stats->pending_rows -= count;
-    stats->pending_bytes -= bytes;
-    front_give_budget(front, bytes);
+    front_forget(front, count, bytes);
 }
 
 void front_fold_done(struct front *front)
 {
     struct fold *fold = &front->in_flight->fold;
     for (size_t i = 0; i < fold->count; i++) {
-        const struct fold_entry *entry = &fold->entries[i];
+        struct fold_entry *entry = &fold->entries[i];
         if (entry->written)
             continue;
+        if (front->patient)
+            entry->since_ms = front_now_ms(front);
         if (front_now_ms(front) >= entry->since_ms + FOLD_PATIENCE_MS ||
             !fold_add(&front->late, entry))
             front->journal.stats.duplicates_lost += entry->count;
@@ -302,6 +315,12 @@ void front_fold_done(struct front *front)
     if (front->late.count > 0 && !deadline_is_set(&front->lates))
         deadline_set(&front->opts.loop->deadlines, &front->lates,
                      front_now_ms(front) + FOLD_RETRY_MS);
+}
+
+static void tell_watch(struct front *front)
+{
+    if (front->watch)
+        loop_defer(front->opts.loop, &front->watch->changed);
 }
 
 void front_finish(struct front *front)
@@ -313,17 +332,29 @@ void front_finish(struct front *front)
     front->down_since_ms = 0;
     list_remove(&batch->link);
     batch_free(batch);
-    note_oldest(front);
+    front_note_oldest(front);
     front_pump(front);
+    tell_watch(front);
     if (front->drained || front->closing)
         loop_defer(front->opts.loop, &front->tell);
 }
 
 void front_failed(struct front *front)
 {
-    front->in_flight->tries++;
+    front->in_flight->doubtful = true;
+    front_rolled_back(front);
+}
+
+/* Who was to go on waiting while it was in flight may be given up on now. */
+void front_rolled_back(struct front *front)
+{
+    struct batch *batch = front->in_flight;
+    batch->tries++;
     front->in_flight = NULL;
     front->journal.stats.errors++;
+    if (batch->waiting > 0 && !batch->doubtful && !front->closing)
+        front_watch_waiters(front, batch->first_wait_ms + front->opts.wait_ms);
+    tell_watch(front);
     if (front->closing)
         loop_defer(front->opts.loop, &front->tell);
 }
@@ -338,6 +369,7 @@ void front_up(struct front *front)
         front->down_since_ms = 0;
     }
     front_pump(front);
+    tell_watch(front);
 }
 
 void front_down(struct front *front)
@@ -345,4 +377,5 @@ void front_down(struct front *front)
     front->journal.stats.up = false;
     if (front->down_since_ms == 0)
         front->down_since_ms = instant(front);
+    tell_watch(front);
 }

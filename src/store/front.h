@@ -5,11 +5,16 @@
  * front_next hands out, and tells how that ended.
  *
  *   append -> [ filling ] -> queue -> front_next -> in flight -> front_rows_done -> front_finish
- *                              ^                        |
- *                              '----- front_failed -----'      (the rows stay, and go again)
+ *                            ^   |                       |
+ *       front_move, from or  |   '-- front_failed, ------'      (the rows stay, and go again)
+ *       to another front ----'       front_rolled_back
  *
  * One batch is in flight; what gathers meanwhile is the next one. Nobody is called back from inside
  * a submit call: answers are told by a hook at the end of the loop's turn.
+ *
+ * An op that waits too long is answered UNAVAILABLE and its row stays, unless that is a queue's: a
+ * queued row that certainly was not committed is withdrawn with its op; one that may have been
+ * keeps its op waiting until that is known.
  */
 #ifndef POSTERN_STORE_FRONT_H
 #define POSTERN_STORE_FRONT_H
@@ -33,6 +38,13 @@ struct front_budget {
 
 struct front;
 
+/* Who looks over a front's shoulder, to move its batches: the spool (spooled.c). */
+struct front_watch {
+    struct loop_hook changed; /* armed when a batch ended or failed, and by front_up and front_down
+                               */
+    void (*closing)(struct front_watch *watch); /* from front_close: the last moment to move */
+};
+
 /* What a backend gives its front. */
 struct front_opts {
     struct loop *loop;
@@ -49,8 +61,12 @@ struct front {
     struct front_opts opts;
     struct list queue; /* batches not committed, oldest first; the last one may be filling */
     struct batch *in_flight;
-    struct fold fresh, late; /* counts to be written next; and whose event wasn't there yet */
-    struct list answers;     /* ops with their answer, told by `tell` */
+    uint64_t sent_at_ms;       /* monotonic: when it was handed out */
+    enum queue_home home;      /* told with committed ops */
+    struct front_watch *watch; /* borrowed; NULL: nobody's */
+    bool patient;              /* counts wait for their events however long */
+    struct fold fresh, late;   /* counts to be written next; and whose event wasn't there yet */
+    struct list answers;       /* ops with their answer, told by `tell` */
     struct loop_hook send, tell;
     struct deadline flush, waiters, lates, drain_end;
     bool flush_due;         /* buffered rows have waited long enough */
@@ -99,12 +115,21 @@ void front_fold_done(struct front *front);
 /* All rows of the batch in flight are over; it is freed. The database works. */
 void front_finish(struct front *front);
 
-/* The batch in flight could not be committed, or nobody knows. It stays first in the queue, its ops
- * go on waiting. */
+/* The batch in flight: nobody knows if it was committed. It stays first in the queue, its ops go on
+ * waiting. */
 void front_failed(struct front *front);
 
-/* Answers all ops that wait for rows of `batch` with UNAVAILABLE; the rows stay. */
+/* The same, but what is left of it certainly was not committed this time. */
+void front_rolled_back(struct front *front);
+
+/* Answers the ops that wait for rows of `batch` with UNAVAILABLE; the rows stay. Queued rows are
+ * withdrawn, or, where they may have been committed (or are in flight), go on waiting. The batch is
+ * gone if that leaves nothing of it. */
 void front_give_up_waiting(struct front *front, struct batch *batch);
+
+/* Moves what is not in flight, or only the doubtful part of it, to the end of another front on the
+ * same loop, with the ops that wait. Counts stay. The other's bound may be passed by it. */
+void front_move(struct front *from, struct front *to, bool doubtful_only);
 
 /* The database takes batches (again), or does not. */
 void front_up(struct front *front);

@@ -18,6 +18,7 @@ static bool is_idle(const struct front *front)
 static void answer(struct front *front, struct journal_op *op, enum status status)
 {
     op->status = status;
+    op->home = front->home;
     list_push_back(&front->answers, &op->link);
     loop_defer(front->opts.loop, &front->tell);
 }
@@ -32,35 +33,7 @@ void front_answer_row(struct front *front, struct batch *batch, struct batch_row
     batch->waiting--;
 }
 
-void front_give_up_waiting(struct front *front, struct batch *batch)
-{
-    for (size_t i = 0; batch->waiting > 0 && i < batch->count; i++)
-        front_answer_row(front, batch, batch->rows[i], STATUS_UNAVAILABLE);
-}
-
 /* ---- giving up ---- */
-
-static void lose_counts(struct front *front, struct fold *fold)
-{
-    for (size_t i = 0; i < fold->count; i++)
-        front->journal.stats.duplicates_lost += fold->entries[i].count;
-    fold_done(fold);
-}
-
-static void drop_batch(struct front *front, struct batch *batch)
-{
-    front_give_up_waiting(front, batch);
-    struct journal_stats *stats = &front->journal.stats;
-    for (; batch->done < batch->count; batch->done++) {
-        front_give_budget(front, batch->rows[batch->done]->cost_bytes);
-        stats->pending_bytes -= batch->rows[batch->done]->cost_bytes;
-        stats->pending_rows--;
-        stats->dropped++;
-    }
-    lose_counts(front, &batch->fold);
-    list_remove(&batch->link);
-    batch_free(batch);
-}
 
 static void drop_queue(struct front *front)
 {
@@ -70,7 +43,7 @@ static void drop_queue(struct front *front)
         if (batch == front->in_flight)
             front_give_up_waiting(front, batch);
         else
-            drop_batch(front, batch);
+            front_drop_batch(front, batch);
     }
 }
 
@@ -84,6 +57,14 @@ static void clear_times(struct front *front)
 }
 
 /* ---- telling ---- */
+
+static void tell_answers(struct front *front)
+{
+    for (struct list *link; (link = list_pop_front(&front->answers));) {
+        struct journal_op *op = container_of(link, struct journal_op, link);
+        op->answered(op);
+    }
+}
 
 static void tell_load_end(struct front *front)
 {
@@ -111,7 +92,8 @@ static void tell_finish(struct front *front)
         return;
     /* What came back from a last attempt uncommitted, with its counts. */
     drop_queue(front);
-    lose_counts(front, &front->late);
+    front_lose_counts(front, &front->late);
+    tell_answers(front);
     clear_times(front);
     loop_undefer(&front->send);
     loop_undefer(&front->tell);
@@ -123,10 +105,7 @@ static void tell_finish(struct front *front)
 static void on_tell(struct loop_hook *hook)
 {
     struct front *front = container_of(hook, struct front, tell);
-    for (struct list *link; (link = list_pop_front(&front->answers));) {
-        struct journal_op *op = container_of(link, struct journal_op, link);
-        op->answered(op);
-    }
+    tell_answers(front);
     tell_load_end(front);
     tell_drained(front);
     tell_finish(front);
@@ -201,9 +180,11 @@ void front_close(struct front *front, void (*closed)(void *arg), void *arg)
     front->closed = closed;
     front->closed_arg = arg;
     clear_times(front);
+    if (front->watch)
+        front->watch->closing(front->watch);
     drop_queue(front);
-    lose_counts(front, &front->fresh);
-    lose_counts(front, &front->late);
+    front_lose_counts(front, &front->fresh);
+    front_lose_counts(front, &front->late);
     front_load_end(front, STATUS_UNAVAILABLE);
     front->drain_over = true;
     loop_defer(front->opts.loop, &front->tell);

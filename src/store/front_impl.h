@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the two halves of a front share: front.c gathers, sends and counts; front_answer.c answers,
- * loads, drains and closes.
+ * What the parts of a front share: front.c gathers, sends and counts; front_answer.c answers,
+ * loads, drains and closes; front_leave.c is about rows that leave uncommitted.
  */
 #ifndef POSTERN_STORE_FRONT_IMPL_H
 #define POSTERN_STORE_FRONT_IMPL_H
@@ -19,6 +19,21 @@ static inline void front_give_budget(struct front *front, size_t bytes)
 {
     atomic_fetch_sub_explicit(&front->opts.budget->used_bytes, bytes, memory_order_relaxed);
 }
+
+/* Looks again at `at_ms`, or before, at who waits too long. */
+void front_watch_waiters(struct front *front, uint64_t at_ms);
+
+/* Brings stats.oldest_pending_ms up to date. */
+void front_note_oldest(struct front *front);
+
+/* Counts rows that are no longer pending, without saying why. */
+void front_forget(struct front *front, size_t rows, size_t bytes);
+
+/* Counts a fold's entries as lost, and empties it. */
+void front_lose_counts(struct front *front, struct fold *fold);
+
+/* Answers every op of the batch UNAVAILABLE, counts its rows as dropped and frees it. */
+void front_drop_batch(struct front *front, struct batch *batch);
 
 /* Prepares the hook and the deadline of front_answer.c. */
 void front_init_answers(struct front *front);
