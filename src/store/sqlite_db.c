@@ -11,34 +11,34 @@
  */
 #include "sqlite_db.h"
 
+#include "sqlite_bind.h"
 #include "sqlite_schema.h"
 
 #include <assert.h>
-
-#include <sqlite3.h>
+#include <postern/base/clock.h>
 #include <stdio.h>
 
-static const char *const texts[SQL_STATEMENTS] = {
-    [SQL_BEGIN] = "BEGIN IMMEDIATE",
-    [SQL_COMMIT] = "COMMIT",
-    [SQL_ROLLBACK] = "ROLLBACK",
-    [SQL_INSERT] = "INSERT INTO event (id, received_at, key, window_ends_at, response_status,"
-                   " duration_ms, route, method, target, headers, content_type, body, client,"
-                   " mode, state, outcome)"
-                   " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)"
-                   " ON CONFLICT (id) DO NOTHING",
-    [SQL_COUNT] = "UPDATE event SET duplicates = duplicates + ?2,"
-                  " last_duplicate_at = max(coalesce(last_duplicate_at, 0), ?3) WHERE id = ?1",
-    [SQL_LOAD] = "SELECT key, id, response_status, received_at, window_ends_at FROM event"
-                 " WHERE key IS NOT NULL AND (window_ends_at, id) > (?1, ?2)"
-                 " ORDER BY window_ends_at, id LIMIT ?3",
-    [SQL_PRUNE_FIND] = "SELECT max(id), count(*) FROM (SELECT id FROM event"
-                       " WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3)",
-    [SQL_PRUNE_EVENT] = "DELETE FROM event WHERE id > ?1 AND id <= ?2"
-                        " AND (window_ends_at IS NULL OR window_ends_at <= ?3)",
-    [SQL_PRUNE_DELIVERY] = "DELETE FROM delivery WHERE event_id > ?1 AND event_id <= ?2"
-                           " AND NOT EXISTS (SELECT 1 FROM event WHERE id = event_id)",
-};
+static const char begin_text[] = "BEGIN IMMEDIATE";
+static const char commit_text[] = "COMMIT";
+static const char rollback_text[] = "ROLLBACK";
+static const char insert_text[] =
+    "INSERT INTO event (id, received_at, key, window_ends_at, response_status, duration_ms,"
+    " attempts, next_attempt_at, lease_until, lease_owner, doubtful, route, method, target,"
+    " headers, content_type, body, client, mode, state, outcome)"
+    " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)"
+    " ON CONFLICT (id) DO NOTHING";
+static const char count_text[] =
+    "UPDATE event SET duplicates = duplicates + ?2,"
+    " last_duplicate_at = max(coalesce(last_duplicate_at, 0), ?3) WHERE id = ?1";
+static const char load_text[] =
+    "SELECT key, id, response_status, received_at, window_ends_at FROM event"
+    " WHERE key IS NOT NULL AND (window_ends_at, id) > (?1, ?2)"
+    " ORDER BY window_ends_at, id LIMIT ?3";
+/* A lease is its owner's life long, and whoever owned one in a file we have to ourselves is gone.
+ */
+static const char void_leases[] =
+    "UPDATE event SET next_attempt_at = ?1, lease_until = NULL, lease_owner = NULL"
+    " WHERE state = 'queued' AND lease_until IS NOT NULL";
 
 /* The fields that are text; the others hold a sender's bytes. */
 static const bool is_text[ROW_FIELDS] = {
@@ -74,13 +74,14 @@ static const char settings[] = "PRAGMA locking_mode=EXCLUSIVE;"
                                "PRAGMA temp_store=MEMORY;"
                                "BEGIN IMMEDIATE; COMMIT";
 
-static enum status prepare_all(struct sqlite_db *db)
+static enum status begin_anew(struct sqlite_db *db)
 {
-    for (size_t i = 0; i < SQL_STATEMENTS; i++)
-        if (sqlite3_prepare_v3(db->handle, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
-                               &db->statements[i], NULL) != SQLITE_OK)
-            return STATUS_IO;
-    return STATUS_OK;
+    struct clock clock;
+    clock_refresh(&clock);
+    db->wall_ms = clock.wall_ms;
+    struct sqlite3_stmt *statement = sqlite_db_statement(db, void_leases);
+    sqlite_bind_number(statement, 1, db->wall_ms);
+    return sqlite_db_run(db, statement) == STATUS_OK ? STATUS_OK : STATUS_IO;
 }
 
 static enum status set_up(struct sqlite_db *db, const char *path,
@@ -104,7 +105,7 @@ static enum status set_up(struct sqlite_db *db, const char *path,
     }
     sqlite3_wal_hook(db->handle, on_wal, db);
     enum status status = sqlite_schema_migrate(db, ret_error);
-    if (status == STATUS_OK && prepare_all(db) != STATUS_OK) {
+    if (status == STATUS_OK && begin_anew(db) != STATUS_OK) {
         snprintf(ret_error, SQLITE_DB_ERROR, "%.150s: %.90s", path, sqlite_db_error(db));
         status = STATUS_IO;
     }
@@ -113,8 +114,8 @@ static enum status set_up(struct sqlite_db *db, const char *path,
 
 static void tear_down(struct sqlite_db *db)
 {
-    for (size_t i = 0; i < SQL_STATEMENTS; i++)
-        sqlite3_finalize(db->statements[i]);
+    for (size_t i = 0; i < db->statement_count; i++)
+        sqlite3_finalize(db->statements[i].prepared);
     sqlite3_close(db->handle);
     *db = (struct sqlite_db){0};
 }
@@ -142,20 +143,50 @@ void sqlite_db_close(struct sqlite_db *db)
     tear_down(db);
 }
 
-/* ---- transactions ---- */
+/* ---- statements ---- */
 
-/* Runs a statement to its end; its bindings stay for the next use, which sets all of them anew. */
-static int run(struct sqlite_db *db, enum sqlite_statement which)
+/* Few enough that looking through them costs nothing beside running one. */
+struct sqlite3_stmt *sqlite_db_statement(struct sqlite_db *db, const char *text)
 {
-    struct sqlite3_stmt *statement = db->statements[which];
+    struct sqlite3_stmt *prepared = NULL;
+    for (size_t i = 0; i < db->statement_count; i++)
+        if (db->statements[i].text == text)
+            return db->statements[i].prepared;
+    assert(db->statement_count < SQLITE_DB_STATEMENTS);
+    if (sqlite3_prepare_v3(db->handle, text, -1, SQLITE_PREPARE_PERSISTENT, &prepared, NULL) !=
+        SQLITE_OK)
+        return NULL;
+    db->statements[db->statement_count].text = text;
+    db->statements[db->statement_count++].prepared = prepared;
+    return prepared;
+}
+
+/* Bindings stay for the next use, which sets all of them anew. */
+static int run(struct sqlite3_stmt *statement)
+{
+    if (!statement)
+        return SQLITE_ERROR;
     int code = sqlite3_step(statement);
     int reset = sqlite3_reset(statement);
     return code == SQLITE_DONE || code == SQLITE_ROW ? SQLITE_OK : reset;
 }
 
-static enum status run_or_fail(struct sqlite_db *db, enum sqlite_statement which)
+enum status sqlite_db_run(struct sqlite_db *db, struct sqlite3_stmt *statement)
 {
-    return run(db, which) == SQLITE_OK ? STATUS_OK : STATUS_UNAVAILABLE;
+    (void)db;
+    return run(statement) == SQLITE_OK ? STATUS_OK : STATUS_UNAVAILABLE;
+}
+
+size_t sqlite_db_changes(const struct sqlite_db *db)
+{
+    return (size_t)sqlite3_changes(db->handle);
+}
+
+/* ---- transactions ---- */
+
+static enum status run_text(struct sqlite_db *db, const char *text)
+{
+    return sqlite_db_run(db, sqlite_db_statement(db, text));
 }
 
 static enum status set_sync(struct sqlite_db *db, bool full)
@@ -172,7 +203,7 @@ static enum status set_sync(struct sqlite_db *db, bool full)
 enum status sqlite_db_begin(struct sqlite_db *db, bool durable)
 {
     enum status status = set_sync(db, durable);
-    return status == STATUS_OK ? run_or_fail(db, SQL_BEGIN) : status;
+    return status == STATUS_OK ? run_text(db, begin_text) : status;
 }
 
 /* A durable transaction that changed nothing (a row sent again) syncs nothing by itself, although
@@ -180,7 +211,7 @@ enum status sqlite_db_begin(struct sqlite_db *db, bool durable)
 enum status sqlite_db_commit(struct sqlite_db *db)
 {
     db->wrote = false;
-    enum status status = run_or_fail(db, SQL_COMMIT);
+    enum status status = run_text(db, commit_text);
     if (status != STATUS_OK)
         return status;
     if (!db->full)
@@ -195,7 +226,7 @@ enum status sqlite_db_commit(struct sqlite_db *db)
 void sqlite_db_rollback(struct sqlite_db *db)
 {
     if (!sqlite3_get_autocommit(db->handle))
-        (void)run(db, SQL_ROLLBACK); /* fails only when there is nothing to roll back */
+        (void)run_text(db, rollback_text); /* fails only when there is nothing to roll back */
 }
 
 enum status sqlite_db_checkpoint(struct sqlite_db *db)
@@ -208,17 +239,7 @@ enum status sqlite_db_checkpoint(struct sqlite_db *db)
     return STATUS_OK;
 }
 
-/* ---- statements ---- */
-
-static void bind_uuid(struct sqlite3_stmt *statement, int column, const struct uuid *id)
-{
-    sqlite3_bind_blob(statement, column, id->bytes, sizeof(id->bytes), SQLITE_STATIC);
-}
-
-static void bind_number(struct sqlite3_stmt *statement, int column, uint64_t number)
-{
-    sqlite3_bind_int64(statement, column, (sqlite3_int64)number);
-}
+/* ---- rows ---- */
 
 static int bind_field(struct sqlite3_stmt *statement, int column, struct slice bytes, bool text)
 {
@@ -228,22 +249,45 @@ static int bind_field(struct sqlite3_stmt *statement, int column, struct slice b
     return sqlite3_bind_blob64(statement, column, bytes.data, bytes.len, SQLITE_STATIC);
 }
 
-static int bind_row(struct sqlite3_stmt *statement, const struct batch_row *row)
+static void bind_key(struct sqlite3_stmt *statement, const struct batch_row *row)
 {
-    bind_uuid(statement, 1, &row->id);
-    bind_number(statement, 2, uuid_time_ms(&row->id));
     if (row->has_key) {
         sqlite3_bind_blob(statement, 3, row->key.digest, EVENT_KEY_BYTES, SQLITE_STATIC);
-        bind_number(statement, 4, row->window_ends_at_ms);
+        sqlite_bind_number(statement, 4, row->window_ends_at_ms);
     } else {
         sqlite3_bind_null(statement, 3);
         sqlite3_bind_null(statement, 4);
     }
-    bind_number(statement, 5, row->response_status);
-    bind_number(statement, 6, row->duration_ms);
+}
+
+/* How often it was tried, when it is due, and who holds it. */
+static void bind_queue(struct sqlite_db *db, struct sqlite3_stmt *statement,
+                       const struct batch_row *row, const struct uuid *owner)
+{
+    sqlite_bind_number(statement, 7, row->queued ? 0 : 1);
+    for (int column = 8; column <= 10; column++)
+        sqlite3_bind_null(statement, column);
+    if (row->queued)
+        sqlite_bind_number(statement, 8, db->wall_ms + row->lease_ms);
+    if (row->queued && row->lease_ms > 0) {
+        sqlite_bind_number(statement, 9, db->wall_ms + row->lease_ms);
+        sqlite_bind_uuid(statement, 10, owner);
+    }
+}
+
+static int bind_row(struct sqlite_db *db, struct sqlite3_stmt *statement,
+                    const struct batch_row *row, const struct sqlite_origin *origin)
+{
+    sqlite_bind_uuid(statement, 1, &row->id);
+    sqlite_bind_number(statement, 2, uuid_time_ms(&row->id));
+    bind_key(statement, row);
+    sqlite_bind_number(statement, 5, row->response_status);
+    sqlite_bind_number(statement, 6, row->duration_ms);
+    bind_queue(db, statement, row, &origin->owner);
+    sqlite_bind_number(statement, 11, origin->doubtful);
     int code = SQLITE_OK;
     for (int i = 0; code == SQLITE_OK && i < ROW_FIELDS; i++)
-        code = bind_field(statement, 7 + i, row->fields[i], is_text[i]);
+        code = bind_field(statement, 12 + i, row->fields[i], is_text[i]);
     return code;
 }
 
@@ -253,11 +297,13 @@ static bool is_refusal(int code)
     return (code & 0xff) == SQLITE_CONSTRAINT || code == SQLITE_TOOBIG || code == SQLITE_MISMATCH;
 }
 
-enum status sqlite_db_insert(struct sqlite_db *db, const struct batch_row *row)
+enum status sqlite_db_insert(struct sqlite_db *db, const struct batch_row *row,
+                             const struct sqlite_origin *origin)
 {
-    int code = bind_row(db->statements[SQL_INSERT], row);
+    struct sqlite3_stmt *statement = sqlite_db_statement(db, insert_text);
+    int code = bind_row(db, statement, row, origin);
     if (code == SQLITE_OK)
-        code = run(db, SQL_INSERT);
+        code = run(statement);
     if (code == SQLITE_OK)
         return STATUS_OK;
     bool alive = !sqlite3_get_autocommit(db->handle);
@@ -266,30 +312,21 @@ enum status sqlite_db_insert(struct sqlite_db *db, const struct batch_row *row)
 
 enum status sqlite_db_count(struct sqlite_db *db, struct fold_entry *entry)
 {
-    struct sqlite3_stmt *statement = db->statements[SQL_COUNT];
-    bind_uuid(statement, 1, &entry->event_id);
-    bind_number(statement, 2, entry->count);
-    bind_number(statement, 3, entry->last_at_ms);
-    enum status status = run_or_fail(db, SQL_COUNT);
-    entry->written = status == STATUS_OK && sqlite3_changes(db->handle) > 0;
+    struct sqlite3_stmt *statement = sqlite_db_statement(db, count_text);
+    sqlite_bind_uuid(statement, 1, &entry->event_id);
+    sqlite_bind_number(statement, 2, entry->count);
+    sqlite_bind_number(statement, 3, entry->last_at_ms);
+    enum status status = sqlite_db_run(db, statement);
+    entry->written = status == STATUS_OK && sqlite_db_changes(db) > 0;
     return status;
-}
-
-static struct uuid read_uuid(struct sqlite3_stmt *statement, int column)
-{
-    struct uuid id = {{0}};
-    const void *bytes = sqlite3_column_blob(statement, column);
-    if (bytes && sqlite3_column_bytes(statement, column) == (int)sizeof(id.bytes))
-        memcpy(id.bytes, bytes, sizeof(id.bytes));
-    return id;
 }
 
 static void read_key(struct sqlite3_stmt *statement, struct journal_key *ret_key)
 {
-    struct uuid digest = read_uuid(statement, 0);
+    struct uuid digest = sqlite_read_uuid(statement, 0);
     static_assert(sizeof(digest.bytes) == EVENT_KEY_BYTES, "both are 16 bytes");
     memcpy(ret_key->key.digest, digest.bytes, EVENT_KEY_BYTES);
-    ret_key->event_id = read_uuid(statement, 1);
+    ret_key->event_id = sqlite_read_uuid(statement, 1);
     ret_key->status = (uint16_t)sqlite3_column_int(statement, 2);
     ret_key->accepted_at_ms = (uint64_t)sqlite3_column_int64(statement, 3);
     ret_key->window_ends_at_ms = (uint64_t)sqlite3_column_int64(statement, 4);
@@ -298,10 +335,10 @@ static void read_key(struct sqlite3_stmt *statement, struct journal_key *ret_key
 enum status sqlite_db_load(struct sqlite_db *db, uint64_t after_ms, const struct uuid *after,
                            size_t room, struct journal_key *ret_keys, size_t *ret_count)
 {
-    struct sqlite3_stmt *statement = db->statements[SQL_LOAD];
-    bind_number(statement, 1, after_ms);
-    bind_uuid(statement, 2, after);
-    bind_number(statement, 3, room);
+    struct sqlite3_stmt *statement = sqlite_db_statement(db, load_text);
+    sqlite_bind_number(statement, 1, after_ms);
+    sqlite_bind_uuid(statement, 2, after);
+    sqlite_bind_number(statement, 3, room);
     size_t count = 0;
     int code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW && count < room)
@@ -310,71 +347,5 @@ enum status sqlite_db_load(struct sqlite_db *db, uint64_t after_ms, const struct
     if (code != SQLITE_DONE && code != SQLITE_ROW)
         return STATUS_UNAVAILABLE;
     *ret_count = count;
-    return STATUS_OK;
-}
-
-/* ---- retention ---- */
-
-/* The smallest id of a millisecond. */
-static struct uuid first_id(uint64_t ms)
-{
-    struct uuid id = {{0}};
-    for (int i = 0; i < 6; i++)
-        id.bytes[i] = (uint8_t)(ms >> (40 - 8 * i));
-    return id;
-}
-
-/* The last id of the next step's rows; false when there are none. */
-static enum status find_step(struct sqlite_db *db, const struct uuid *cursor,
-                             const struct uuid *cutoff, struct uuid *ret_last, size_t *ret_rows)
-{
-    struct sqlite3_stmt *statement = db->statements[SQL_PRUNE_FIND];
-    bind_uuid(statement, 1, cursor);
-    bind_uuid(statement, 2, cutoff);
-    bind_number(statement, 3, SQLITE_DB_PRUNE_ROWS);
-    int code = sqlite3_step(statement);
-    if (code == SQLITE_ROW) {
-        *ret_last = read_uuid(statement, 0);
-        *ret_rows = (size_t)sqlite3_column_int64(statement, 1);
-    }
-    sqlite3_reset(statement);
-    return code == SQLITE_ROW ? STATUS_OK : STATUS_UNAVAILABLE;
-}
-
-static enum status delete_step(struct sqlite_db *db, const struct uuid *cursor,
-                               const struct uuid *last, uint64_t now_ms)
-{
-    struct sqlite3_stmt *event = db->statements[SQL_PRUNE_EVENT];
-    struct sqlite3_stmt *delivery = db->statements[SQL_PRUNE_DELIVERY];
-    bind_uuid(event, 1, cursor);
-    bind_uuid(event, 2, last);
-    bind_number(event, 3, now_ms);
-    bind_uuid(delivery, 1, cursor);
-    bind_uuid(delivery, 2, last);
-    enum status status = sqlite_db_begin(db, false);
-    if (status == STATUS_OK)
-        status = run_or_fail(db, SQL_PRUNE_EVENT);
-    if (status == STATUS_OK)
-        status = run_or_fail(db, SQL_PRUNE_DELIVERY);
-    if (status == STATUS_OK)
-        status = sqlite_db_commit(db);
-    if (status != STATUS_OK)
-        sqlite_db_rollback(db);
-    return status;
-}
-
-enum status sqlite_db_prune(struct sqlite_db *db, uint64_t cutoff_ms, uint64_t now_ms,
-                            struct uuid *cursor, bool *ret_more)
-{
-    struct uuid cutoff = first_id(cutoff_ms), last;
-    size_t rows = 0;
-    enum status status = find_step(db, cursor, &cutoff, &last, &rows);
-    if (status == STATUS_OK && rows > 0)
-        status = delete_step(db, cursor, &last, now_ms);
-    if (status != STATUS_OK)
-        return status;
-    if (rows > 0)
-        *cursor = last;
-    *ret_more = rows == SQLITE_DB_PRUNE_ROWS;
     return STATUS_OK;
 }

@@ -17,22 +17,15 @@
 
 #define SQLITE_DB_PRUNE_ROWS 500u /* rows looked at in one step of the retention */
 
-enum sqlite_statement {
-    SQL_BEGIN,
-    SQL_COMMIT,
-    SQL_ROLLBACK,
-    SQL_INSERT,
-    SQL_COUNT,
-    SQL_LOAD,
-    SQL_PRUNE_FIND,
-    SQL_PRUNE_EVENT,
-    SQL_PRUNE_DELIVERY,
-    SQL_STATEMENTS,
-};
+#define SQLITE_DB_STATEMENTS 96u /* different statements of all files that have some */
 
 struct sqlite_db {
     struct sqlite3 *handle;
-    struct sqlite3_stmt *statements[SQL_STATEMENTS];
+    struct sqlite_statement {
+        const char *text; /* its address is its name */
+        struct sqlite3_stmt *prepared;
+    } statements[SQLITE_DB_STATEMENTS];
+    size_t statement_count;
     uint64_t wall_ms; /* wall clock, read by the thread before each round: the time of statements */
     int wal_pages;    /* in the write-ahead log */
     bool full;        /* synchronous is FULL now, otherwise NORMAL */
@@ -40,8 +33,14 @@ struct sqlite_db {
     bool unsynced;    /* commits are in the page cache only */
 };
 
-/* Opens or makes the file, takes its lock for good and migrates the schema. On failure nothing
- * stays open and `ret_error` says why. */
+/* What a batch says of all its rows. */
+struct sqlite_origin {
+    struct uuid owner; /* of the leases of queued rows */
+    bool doubtful;     /* PostgreSQL may have them already */
+};
+
+/* Opens or makes the file, takes its lock for good, migrates the schema and ends the leases it
+ * finds: their owners are gone. On failure nothing stays open and `ret_error` says why. */
 NODISCARD enum status sqlite_db_open(struct sqlite_db *db, struct slice path,
                                      char ret_error[static SQLITE_DB_ERROR]);
 
@@ -57,9 +56,20 @@ NODISCARD enum status sqlite_db_commit(struct sqlite_db *db);
 /* Rolls it back, if SQLite has not done so already. */
 void sqlite_db_rollback(struct sqlite_db *db);
 
+/* The prepared statement of `text`, which has static storage: prepared at its first use, kept until
+ * the close. NULL (see sqlite_db_error) may be bound to and run, which then fails. */
+struct sqlite3_stmt *sqlite_db_statement(struct sqlite_db *db, const char *text);
+
+/* Runs a statement to its first row or its end, and resets it. STATUS_UNAVAILABLE: it failed. */
+NODISCARD enum status sqlite_db_run(struct sqlite_db *db, struct sqlite3_stmt *statement);
+
+/* Rows the last statement changed. */
+size_t sqlite_db_changes(const struct sqlite_db *db);
+
 /* Inserts a row; one that is there already is left alone. STATUS_REFUSED: the database refuses this
  * row, the transaction goes on. STATUS_UNAVAILABLE: the transaction has failed. */
-NODISCARD enum status sqlite_db_insert(struct sqlite_db *db, const struct batch_row *row);
+NODISCARD enum status sqlite_db_insert(struct sqlite_db *db, const struct batch_row *row,
+                                       const struct sqlite_origin *origin);
 
 /* Adds a duplicate count to its event's row and says in entry->written if it was there. */
 NODISCARD enum status sqlite_db_count(struct sqlite_db *db, struct fold_entry *entry);
@@ -69,9 +79,9 @@ NODISCARD enum status sqlite_db_load(struct sqlite_db *db, uint64_t after_ms,
                                      const struct uuid *after, size_t room,
                                      struct journal_key *ret_keys, size_t *ret_count);
 
-/* One step of the retention: looks at the next rows behind `cursor` that are older than cutoff_ms
- * and deletes those whose window is over at now_ms. Moves the cursor; *ret_more says if it has to
- * be called again. */
+/* One step of the retention (sqlite_prune.c): looks at the next rows behind `cursor` that are older
+ * than cutoff_ms and deletes those whose window is over at now_ms and that wait for no delivery.
+ * Moves the cursor; *ret_more says if it has to be called again. */
 NODISCARD enum status sqlite_db_prune(struct sqlite_db *db, uint64_t cutoff_ms, uint64_t now_ms,
                                       struct uuid *cursor, bool *ret_more);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tables of the SQLite journal, the same as PostgreSQL's but without partitions. Times are
- * milliseconds since 1970. What a sender controls is BLOB; the body is the last column, so that
- * reading the others never walks its overflow pages.
+ * milliseconds since 1970. What a sender controls is BLOB; headers and body are the last columns,
+ * so that reading the others never walks their overflow pages.
  */
 #include "sqlite_schema.h"
 
@@ -49,6 +49,86 @@ static const char *const migrations[] = {
     "  error TEXT,"
     "  response BLOB,"
     "  PRIMARY KEY (event_id, attempt));",
+    /* 2: the queue and the spool. Both tables are made anew: new columns have to stand before the
+       body, and deliveries need one tree instead of two.
+         doubtful  1: PostgreSQL may have the row already; 2: it refused the row for ever
+         owed      outcomes that PostgreSQL has to be told, the members of struct queue_finish
+       event_due holds all that asking for due, leased or old events needs. */
+    "CREATE TABLE event_2 ("
+    "  id BLOB NOT NULL PRIMARY KEY,"
+    "  received_at INTEGER NOT NULL,"
+    "  route TEXT NOT NULL,"
+    "  key BLOB,"
+    "  window_ends_at INTEGER,"
+    "  method TEXT NOT NULL,"
+    "  target BLOB NOT NULL,"
+    "  client TEXT NOT NULL,"
+    "  mode TEXT NOT NULL,"
+    "  state TEXT NOT NULL,"
+    "  outcome TEXT NOT NULL,"
+    "  response_status INTEGER NOT NULL,"
+    "  duration_ms INTEGER NOT NULL,"
+    "  attempts INTEGER NOT NULL DEFAULT 1,"
+    "  attempts_before INTEGER NOT NULL DEFAULT 0,"
+    "  next_attempt_at INTEGER,"
+    "  lease_until INTEGER,"
+    "  lease_owner BLOB,"
+    "  last_error TEXT,"
+    "  error_category TEXT CHECK (error_category IN ('transient', 'permanent')),"
+    "  duplicates INTEGER NOT NULL DEFAULT 0,"
+    "  last_duplicate_at INTEGER,"
+    "  last_replayed_at INTEGER,"
+    "  replay_of BLOB,"
+    "  doubtful INTEGER NOT NULL DEFAULT 0,"
+    "  content_type BLOB NOT NULL,"
+    "  headers BLOB NOT NULL,"
+    "  body BLOB NOT NULL);"
+    "INSERT INTO event_2 (id, received_at, route, key, window_ends_at, method, target, client,"
+    "  mode, state, outcome, response_status, duration_ms, attempts, next_attempt_at, lease_until,"
+    "  last_error, error_category, duplicates, last_duplicate_at, last_replayed_at, content_type,"
+    "  headers, body)"
+    " SELECT id, received_at, route, key, window_ends_at, method, target, client, mode, state,"
+    "  outcome, response_status, duration_ms, attempts, next_attempt_at, lease_until, last_error,"
+    "  error_category, duplicates, last_duplicate_at, last_replayed_at, content_type, headers,"
+    "  body FROM event ORDER BY rowid;"
+    "DROP TABLE event;"
+    "ALTER TABLE event_2 RENAME TO event;"
+    "CREATE INDEX event_window ON event (window_ends_at, id) WHERE key IS NOT NULL;"
+    "CREATE INDEX event_route ON event (route, received_at);"
+    "CREATE INDEX event_due ON event (route, next_attempt_at, lease_until, received_at)"
+    "  WHERE state = 'queued';"
+    "CREATE INDEX event_stuck ON event (state, received_at)"
+    "  WHERE state IN ('dead', 'parked', 'cancelled');"
+    "CREATE INDEX event_parked ON event (route) WHERE state = 'parked';"
+    "CREATE INDEX event_doubtful ON event (doubtful, id) WHERE doubtful > 0;"
+    "CREATE TABLE delivery_2 ("
+    "  event_id BLOB NOT NULL,"
+    "  received_at INTEGER NOT NULL," /* of the event */
+    "  attempt INTEGER NOT NULL,"
+    "  at INTEGER NOT NULL,"
+    "  status INTEGER,"
+    "  duration_ms INTEGER,"
+    "  error TEXT,"
+    "  response BLOB,"
+    "  PRIMARY KEY (event_id, attempt)) WITHOUT ROWID;"
+    "INSERT INTO delivery_2 SELECT event_id, received_at, attempt, at, status, duration_ms, error,"
+    "  response FROM delivery;"
+    "DROP TABLE delivery;"
+    "ALTER TABLE delivery_2 RENAME TO delivery;"
+    "CREATE TABLE owed ("
+    "  seq INTEGER PRIMARY KEY,"
+    "  event_id BLOB NOT NULL,"
+    "  owner BLOB NOT NULL,"
+    "  result INTEGER NOT NULL," /* enum queue_result */
+    "  attempt INTEGER NOT NULL,"
+    "  attempted INTEGER NOT NULL,"
+    "  at INTEGER NOT NULL,"
+    "  retry_at INTEGER NOT NULL,"
+    "  status INTEGER NOT NULL,"
+    "  duration_ms INTEGER NOT NULL,"
+    "  permanent INTEGER NOT NULL,"
+    "  error TEXT NOT NULL,"
+    "  response BLOB NOT NULL);",
 };
 
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))

@@ -122,10 +122,12 @@ static void note_failure(struct sqlite_store *store, enum status status)
 
 /* ---- committing ---- */
 
-static enum status insert_rows(struct sqlite_store *store, struct batch *batch)
+static enum status insert_rows(struct sqlite_store *store, const struct sqlite_request *request)
 {
+    struct sqlite_origin origin = {.owner = *request->owner};
+    struct batch *batch = request->batch;
     for (size_t i = 0; i < batch->count; i++) {
-        enum status status = sqlite_db_insert(&store->db, batch->rows[i]);
+        enum status status = sqlite_db_insert(&store->db, batch->rows[i], &origin);
         batch->rows[i]->refused = status == STATUS_REFUSED;
         if (status != STATUS_OK && status != STATUS_REFUSED)
             return status;
@@ -133,9 +135,10 @@ static enum status insert_rows(struct sqlite_store *store, struct batch *batch)
     return STATUS_OK;
 }
 
-static enum status write_batch(struct sqlite_store *store, struct batch *batch)
+static enum status write_batch(struct sqlite_store *store, const struct sqlite_request *request)
 {
-    enum status status = insert_rows(store, batch);
+    struct batch *batch = request->batch;
+    enum status status = insert_rows(store, request);
     for (size_t i = 0; status == STATUS_OK && i < batch->fold.count; i++)
         status = sqlite_db_count(&store->db, &batch->fold.entries[i]);
     return status;
@@ -165,7 +168,7 @@ static enum status write_all(struct sqlite_store *store, const struct list *writ
 {
     for (struct list *link = writes->next; link != writes; link = link->next) {
         struct sqlite_request *request = container_of(link, struct sqlite_request, link);
-        request->status = request->batch ? write_batch(store, request->batch)
+        request->status = request->batch ? write_batch(store, request)
                                          : request->run(request, &store->db);
         if (request->status == STATUS_UNAVAILABLE)
             return STATUS_UNAVAILABLE;

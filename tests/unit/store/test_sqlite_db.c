@@ -13,6 +13,7 @@
 static char folder[64], path[96];
 static char error[SQLITE_DB_ERROR];
 static struct sqlite_db db;
+static const struct sqlite_origin origin = {.owner = {{9}}};
 
 static void open_db(void)
 {
@@ -76,7 +77,7 @@ static struct batch_row row_at(uint64_t ms, uint32_t serial, uint64_t window_ms)
 static void insert(const struct batch_row *row, bool durable)
 {
     cr_assert_eq(sqlite_db_begin(&db, durable), STATUS_OK);
-    cr_assert_eq(sqlite_db_insert(&db, row), STATUS_OK);
+    cr_assert_eq(sqlite_db_insert(&db, row, &origin), STATUS_OK);
     cr_assert_eq(sqlite_db_commit(&db), STATUS_OK);
 }
 
@@ -86,7 +87,7 @@ Test(sqlite_db, opening_again_migrates_nothing)
     insert(&row, true);
     sqlite_db_close(&db);
     open_db();
-    cr_assert_eq(number("PRAGMA user_version"), 1);
+    cr_assert_eq(number("PRAGMA user_version"), 2);
     cr_assert_eq(number("SELECT count(*) FROM event"), 1);
 }
 
@@ -139,8 +140,8 @@ Test(sqlite_db, a_refused_row_leaves_the_transaction_alive)
     struct batch_row good = row_at(1000, 1, 0), bad = row_at(1000, 2, 0);
     bad.fields[ROW_ROUTE] = SLICE("bad");
     cr_assert_eq(sqlite_db_begin(&db, true), STATUS_OK);
-    cr_assert_eq(sqlite_db_insert(&db, &good), STATUS_OK);
-    cr_assert_eq(sqlite_db_insert(&db, &bad), STATUS_REFUSED);
+    cr_assert_eq(sqlite_db_insert(&db, &good, &origin), STATUS_OK);
+    cr_assert_eq(sqlite_db_insert(&db, &bad, &origin), STATUS_REFUSED);
     cr_assert_eq(sqlite_db_commit(&db), STATUS_OK);
     cr_assert_eq(number("SELECT count(*) FROM event"), 1);
 }
@@ -150,7 +151,7 @@ Test(sqlite_db, a_failure_that_ends_the_transaction_is_no_refusal)
     execute("CREATE TRIGGER no BEFORE INSERT ON event BEGIN SELECT raise(ROLLBACK, 'no'); END");
     struct batch_row row = row_at(1000, 1, 0);
     cr_assert_eq(sqlite_db_begin(&db, true), STATUS_OK);
-    cr_assert_eq(sqlite_db_insert(&db, &row), STATUS_UNAVAILABLE);
+    cr_assert_eq(sqlite_db_insert(&db, &row, &origin), STATUS_UNAVAILABLE);
     sqlite_db_rollback(&db);
     cr_assert_eq(sqlite_db_begin(&db, true), STATUS_OK, "it can go on");
     sqlite_db_rollback(&db);
@@ -235,10 +236,10 @@ Test(sqlite_db, the_retention_goes_in_small_steps)
     cr_assert_eq(sqlite_db_begin(&db, false), STATUS_OK);
     for (uint32_t i = 0; i < 2 * SQLITE_DB_PRUNE_ROWS + 10; i++) {
         struct batch_row row = row_at(1000, i, 0);
-        cr_assert_eq(sqlite_db_insert(&db, &row), STATUS_OK);
+        cr_assert_eq(sqlite_db_insert(&db, &row, &origin), STATUS_OK);
     }
     struct batch_row young = row_at(2000, 1, 0);
-    cr_assert_eq(sqlite_db_insert(&db, &young), STATUS_OK);
+    cr_assert_eq(sqlite_db_insert(&db, &young, &origin), STATUS_OK);
     cr_assert_eq(sqlite_db_commit(&db), STATUS_OK);
     cr_assert_eq(prune_all(2000, 9000), 3);
     cr_assert_eq(number("SELECT count(*) FROM event"), 1);
