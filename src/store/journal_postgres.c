@@ -137,7 +137,9 @@ static void send_next(struct front *front)
 
 static void on_connected(struct pg_link *link)
 {
-    pg_upkeep_check(container_of(link, struct postgres_front, link));
+    struct postgres_front *self = container_of(link, struct postgres_front, link);
+    self->copy_works = true;
+    pg_upkeep_check(self);
 }
 
 static void on_lost(struct pg_link *link, struct slice detail)
@@ -172,6 +174,7 @@ static void finish(struct front *front)
     void (*closed)(void *arg) = front->closed;
     void *arg = front->closed_arg;
     pg_columns_done(&self->columns);
+    pg_copy_done(&self->copy);
     free(self);
     closed(arg);
 }
@@ -195,6 +198,7 @@ static void init_parts(struct postgres_front *self, struct loop *loop, const str
     self->load = (struct pg_job){.result = on_load_result, .ended = on_load_ended};
     pg_upkeep_init(self);
     pg_columns_init(&self->columns);
+    pg_copy_init(&self->copy);
     struct front_opts front = {.loop = loop,
                                .budget = &self->budget,
                                .owner = opts->owner,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PostgreSQL's binary arrays, written by hand: a head of five numbers, then each element's length
- * and bytes (length -1: NULL). A column's size is summed first, so that it is reserved once and
- * filled without checks.
+ * PostgreSQL's binary formats, written by hand. An array is a head of five numbers, then each
+ * element's length and bytes (length -1: NULL); a row of a COPY is the same elements behind their
+ * number. Sizes are summed first, so that memory is reserved once and filled without checks.
  */
 #include "pg_columns.h"
 
@@ -12,17 +12,22 @@
 #define ARRAY_HEAD_BYTES 20u
 #define KEEP_BYTES (64u << 10) /* of one column, while nothing is to be sent */
 
+#define EVENT_COLUMNS                                                                              \
+    "id, received_at, key, window_ends_at, response_status, duration_ms, attempts,"                \
+    " next_attempt_at, lease_until, lease_owner, route, method, target, headers, content_type,"    \
+    " body, client, mode, state, outcome"
+
 /* Set-returning functions in the select list run in step and stream their rows; in FROM each would
  * first be written to a tuple store, which takes half as long again. */
 #define INSERT_ROWS                                                                                \
-    "INSERT INTO event (id, received_at, key, window_ends_at, response_status, duration_ms,"       \
-    " route, method, target, headers, content_type, body, client, mode, state, outcome)"           \
+    "INSERT INTO event (" EVENT_COLUMNS ")"                                                        \
     " SELECT unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7),"  \
     " unnest($8), unnest($9), unnest($10), unnest($11), unnest($12), unnest($13), unnest($14),"    \
-    " unnest($15), unnest($16)"
+    " unnest($15), unnest($16), unnest($17), unnest($18), unnest($19), unnest($20)"
 
 const char pg_columns_insert[] = INSERT_ROWS;
 const char pg_columns_insert_again[] = INSERT_ROWS " ON CONFLICT (id, received_at) DO NOTHING";
+const char pg_columns_copy[] = "COPY event (" EVENT_COLUMNS ") FROM STDIN (FORMAT binary)";
 
 /* The bounds let the planner leave out all other days. */
 const char pg_columns_count[] =
@@ -33,7 +38,19 @@ const char pg_columns_count[] =
     " WHERE e.id = d.id AND e.received_at = d.received_at"
     " AND e.received_at BETWEEN $6 AND $7 RETURNING e.id";
 
-enum kind { KIND_ID, KIND_RECEIVED, KIND_KEY, KIND_WINDOW, KIND_STATUS, KIND_DURATION, KIND_FIELD };
+enum kind {
+    KIND_ID,
+    KIND_RECEIVED,
+    KIND_KEY,
+    KIND_WINDOW,
+    KIND_STATUS,
+    KIND_DURATION,
+    KIND_ATTEMPTS,
+    KIND_DUE,
+    KIND_LEASE,
+    KIND_OWNER,
+    KIND_FIELD,
+};
 
 /* OIDs of pg_type, fixed for ever. */
 enum { OID_BOOL = 16, OID_BYTEA = 17, OID_INT8 = 20, OID_INT4 = 23, OID_TEXT = 25 };
@@ -52,6 +69,10 @@ static const struct column {
     {KIND_WINDOW, 0, OID_TIME_ARRAY, OID_TIME},
     {KIND_STATUS, 0, OID_INT4_ARRAY, OID_INT4},
     {KIND_DURATION, 0, OID_INT8_ARRAY, OID_INT8},
+    {KIND_ATTEMPTS, 0, OID_INT4_ARRAY, OID_INT4},
+    {KIND_DUE, 0, OID_TIME_ARRAY, OID_TIME},
+    {KIND_LEASE, 0, OID_TIME_ARRAY, OID_TIME},
+    {KIND_OWNER, 0, OID_UUID_ARRAY, OID_UUID},
     {KIND_FIELD, ROW_ROUTE, OID_TEXT_ARRAY, OID_TEXT},
     {KIND_FIELD, ROW_METHOD, OID_TEXT_ARRAY, OID_TEXT},
     {KIND_FIELD, ROW_TARGET, OID_BYTEA_ARRAY, OID_BYTEA},
@@ -123,7 +144,25 @@ static char *put_time(char *at, uint64_t ms)
     return put_number(at, (uint64_t)pg_time_of_ms(ms));
 }
 
-static char *put_element(char *at, const struct column *column, const struct batch_row *row)
+static bool is_leased(const struct batch_row *row)
+{
+    return row->queued && row->lease_ms > 0;
+}
+
+/* A row of the queue is due now, or when its lease ends. */
+static char *put_due(char *at, const struct batch_row *row, const struct pg_lease *lease)
+{
+    int64_t due = lease->now + (int64_t)row->lease_ms * 1000;
+    return row->queued ? put_number(at, (uint64_t)due) : put_null(at);
+}
+
+static char *put_field(char *at, struct slice field)
+{
+    return put_bytes(at, field.data, field.len);
+}
+
+static char *put_element(char *at, const struct column *column, const struct batch_row *row,
+                         const struct pg_lease *lease)
 {
     switch (column->kind) {
     case KIND_ID:
@@ -138,10 +177,41 @@ static char *put_element(char *at, const struct column *column, const struct bat
         return pg_put_u32(pg_put_u32(at, 4), row->response_status);
     case KIND_DURATION:
         return put_number(at, row->duration_ms);
+    case KIND_ATTEMPTS:
+        return pg_put_u32(pg_put_u32(at, 4), row->queued ? 0 : 1);
+    case KIND_DUE:
+        return put_due(at, row, lease);
+    case KIND_LEASE:
+        return is_leased(row) ? put_due(at, row, lease) : put_null(at);
+    case KIND_OWNER:
+        return is_leased(row) ? put_bytes(at, lease->owner.bytes, 16) : put_null(at);
     case KIND_FIELD:
         break;
     }
-    return put_bytes(at, row->fields[column->field].data, row->fields[column->field].len);
+    return put_field(at, row->fields[column->field]);
+}
+
+/* ---- rows, for COPY ---- */
+
+/* A length and the largest fixed element, a uuid or a digest. */
+#define FIXED_BYTES (4u + 16u)
+
+/* The same elements as in an array, behind their number. */
+size_t pg_columns_row_bytes(const struct batch_row *row)
+{
+    size_t bytes = 2 + (PG_COLUMNS_INSERT - ROW_FIELDS) * FIXED_BYTES + (size_t)ROW_FIELDS * 4;
+    for (size_t i = 0; i < ROW_FIELDS; i++)
+        bytes += row->fields[i].len;
+    return bytes;
+}
+
+char *pg_columns_put_row(char *at, const struct batch_row *row, const struct pg_lease *lease)
+{
+    *at++ = 0;
+    *at++ = PG_COLUMNS_INSERT;
+    for (size_t c = 0; c < PG_COLUMNS_INSERT; c++)
+        at = put_element(at, &insert_columns[c], row, lease);
+    return at;
 }
 
 /* ---- arrays ---- */
@@ -173,8 +243,7 @@ static void finish(struct pg_columns *columns, size_t index, const char *end, un
 
 static size_t column_bytes(const struct column *column, struct batch_row *const *rows, size_t count)
 {
-    /* A length and the largest fixed element, a uuid or a digest. */
-    size_t bytes = ARRAY_HEAD_BYTES + count * (column->kind == KIND_FIELD ? 4 : 4 + 16);
+    size_t bytes = ARRAY_HEAD_BYTES + count * (column->kind == KIND_FIELD ? 4 : FIXED_BYTES);
     if (column->kind == KIND_FIELD)
         for (size_t i = 0; i < count; i++)
             bytes += rows[i]->fields[column->field].len;
@@ -182,7 +251,7 @@ static size_t column_bytes(const struct column *column, struct batch_row *const 
 }
 
 enum status pg_columns_of_rows(struct pg_columns *columns, struct batch_row *const *rows,
-                               size_t count)
+                               size_t count, const struct pg_lease *lease)
 {
     for (size_t c = 0; c < PG_COLUMNS_INSERT; c++) {
         const struct column *column = &insert_columns[c];
@@ -191,7 +260,7 @@ enum status pg_columns_of_rows(struct pg_columns *columns, struct batch_row *con
             return STATUS_NO_MEMORY;
         at = put_head(at, column->element_oid, count);
         for (size_t i = 0; i < count; i++)
-            at = put_element(at, column, rows[i]);
+            at = put_element(at, column, rows[i], lease);
         finish(columns, c, at, column->array_oid);
     }
     return STATUS_OK;
@@ -219,7 +288,7 @@ static char *put_entry(char *at, size_t column, const struct fold_entry *entry)
 static enum status put_fold_column(struct pg_columns *columns, size_t column,
                                    const struct fold *fold)
 {
-    char *at = reserve(columns, column, ARRAY_HEAD_BYTES + fold->count * (4 + 16));
+    char *at = reserve(columns, column, ARRAY_HEAD_BYTES + fold->count * FIXED_BYTES);
     if (!at)
         return STATUS_NO_MEMORY;
     at = put_head(at, fold_element_oids[column], fold->count);

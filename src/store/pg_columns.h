@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A batch as the parameters of two statements: one binary array per column, so that any number of
- * rows is one statement. Each record's bytes are copied here once, from the batch.
+ * A batch in PostgreSQL's binary formats: as the parameters of two statements, one array per
+ * column, so that any number of rows is one statement; or row by row for COPY (pg_copy.h). Each
+ * record's bytes are copied here once, from the batch.
  */
 #ifndef POSTERN_STORE_PG_COLUMNS_H
 #define POSTERN_STORE_PG_COLUMNS_H
@@ -10,14 +11,22 @@
 
 #include <postern/base/buf.h>
 
-#define PG_COLUMNS_INSERT 16
+#define PG_COLUMNS_INSERT 20
 #define PG_COLUMNS_COUNT 7
 
 /* The statements that take them. The first insert is for rows that are new, and cheaper; it fails
- * with a unique violation where one is there already. The second leaves such rows alone. */
+ * with a unique violation where one is there already, and so does the COPY, cheaper still. The
+ * second leaves such rows alone. */
 extern const char pg_columns_insert[];
 extern const char pg_columns_insert_again[];
+extern const char pg_columns_copy[];
 extern const char pg_columns_count[];
+
+/* What the leases of a batch's queued rows are counted from, and whose they are. */
+struct pg_lease {
+    int64_t now; /* the server's clock, as a timestamptz */
+    struct uuid owner;
+};
 
 struct pg_columns {
     struct buf bytes[PG_COLUMNS_INSERT];
@@ -38,7 +47,13 @@ void pg_columns_trim(struct pg_columns *columns);
 /* Fills the parameters of either insert with `count` rows. STATUS_NO_MEMORY: nothing to send.
  * The parameters are valid until the next call. */
 NODISCARD enum status pg_columns_of_rows(struct pg_columns *columns, struct batch_row *const *rows,
-                                         size_t count);
+                                         size_t count, const struct pg_lease *lease);
+
+/* Most bytes of a row in a COPY. */
+size_t pg_columns_row_bytes(const struct batch_row *row);
+
+/* Writes a row of a COPY; returns its end. */
+char *pg_columns_put_row(char *at, const struct batch_row *row, const struct pg_lease *lease);
 
 /* Fills the parameters of pg_columns_count with a sorted, non-empty fold. `again`: these counts
  * have been sent before, nobody knows if they were committed; an event whose last duplicate is as

@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A batch on its way to PostgreSQL: one transaction of at most two statements, INSERT of its rows
- * and UPDATE of duplicate counts. A batch whose answer was lost simply goes again, by an INSERT
- * that leaves alone what is there. What a failed one does next is decided by its SQLSTATE (judge):
+ * and UPDATE of duplicate counts. A large one that goes for the first time is a COPY instead, which
+ * costs the server a fraction, and its counts follow in a transaction of their own; whatever is
+ * wrong with the COPY, the INSERT finds out. A batch whose answer was lost simply goes again, by an
+ * INSERT that leaves alone what is there. What a failed one does next is decided by its SQLSTATE
+ * (judge):
  *
  *   there already   again, by the INSERT that doesn't mind
  *   data refused    cut in half until the refused row is alone; that one is given up
  *   no partition    the day is made, then again
  *   deadlock        again
- *   anything else   the link is dropped and comes back with back-off, perhaps to a better server
+ *   anything else   after a COPY the INSERT; else the link is dropped and comes back with
+ *                   back-off, perhaps to a better server
  */
 #include "pg_front.h"
 
 #include <libpq-fe.h>
+
+/* A COPY is worth leaving pipeline mode and, with counts, a second transaction, from about here on
+ * (bench/ingest.py --batch). */
+#define COPY_MIN_ROWS 100u
 
 static void mark_all(struct fold *fold, bool written)
 {
@@ -26,13 +34,22 @@ static void query(struct postgres_front *self, const char *text, int count)
                   self->columns.lengths);
 }
 
+static struct pg_lease lease_from_now(const struct postgres_front *self)
+{
+    int64_t mono_us = (int64_t)pg_front_loop(self)->clock.mono_us;
+    return (struct pg_lease){.now = mono_us + self->schema.server_ahead_us,
+                             .owner = self->front.opts.owner};
+}
+
 static enum status add_rows(struct postgres_front *self, struct batch *batch)
 {
+    const struct pg_lease lease = lease_from_now(self);
     size_t left = batch->count - batch->done;
     self->sent = self->chunk < left ? self->chunk : left;
     if (self->sent == 0)
         return STATUS_OK;
-    enum status status = pg_columns_of_rows(&self->columns, batch->rows + batch->done, self->sent);
+    enum status status =
+        pg_columns_of_rows(&self->columns, batch->rows + batch->done, self->sent, &lease);
     if (status == STATUS_OK)
         query(self, self->maybe_there ? pg_columns_insert_again : pg_columns_insert,
               PG_COLUMNS_INSERT);
@@ -51,7 +68,22 @@ static enum status add_counts(struct postgres_front *self, struct batch *batch)
     return status;
 }
 
-static void send_chunk(struct postgres_front *self)
+static void send_copy(struct postgres_front *self)
+{
+    const struct pg_lease lease = lease_from_now(self);
+    struct batch *batch = self->front.in_flight;
+    self->sent = batch->count;
+    self->counts_sent = false;
+    pg_copy_begin(&self->copy, batch->rows, batch->count, &lease);
+    pg_link_copy(&self->link, &self->commit, pg_columns_copy, self->timeout_ms);
+}
+
+static enum status feed_copy(struct pg_job *job, struct slice *ret_bytes)
+{
+    return pg_copy_next(&container_of(job, struct postgres_front, commit)->copy, ret_bytes);
+}
+
+static void send_inserts(struct postgres_front *self)
 {
     struct batch *batch = self->front.in_flight;
     pg_link_begin(&self->link, &self->commit, self->timeout_ms);
@@ -64,7 +96,7 @@ static void send_chunk(struct postgres_front *self)
         pg_link_drop(&self->link, "out of memory");
 }
 
-/* The UPDATE's answer: the events that were there. */
+/* The UPDATE's answer: the events that were there. The other statements have no rows. */
 static void on_commit_result(struct pg_job *job, size_t statement, const struct pg_result *result)
 {
     struct postgres_front *self = container_of(job, struct postgres_front, commit);
@@ -88,8 +120,10 @@ static void go_on(struct postgres_front *self)
     self->days_made = false;
     if (batch->done == batch->count && batch->fold.count == 0) {
         front_finish(&self->front);
-        if (list_is_empty(&self->front.queue))
+        if (list_is_empty(&self->front.queue)) {
             pg_columns_trim(&self->columns);
+            pg_copy_trim(&self->copy);
+        }
     }
     front_pump(&self->front);
 }
@@ -149,6 +183,12 @@ static enum judgement judge(const struct postgres_front *self, const struct pg_f
 static void rejected(struct postgres_front *self, const struct pg_failure *failure)
 {
     enum judgement judgement = judge(self, failure);
+    self->may_copy = false;
+    if (judgement == JUDGE_DROP && self->by_copy) {
+        /* Perhaps only COPY doesn't work here: row-level security forbids it. */
+        self->copy_works = false;
+        judgement = JUDGE_AGAIN;
+    }
     if (judgement == JUDGE_DROP) {
         front_failed(&self->front);
         pg_link_drop(&self->link, failure->message);
@@ -176,7 +216,8 @@ static void on_commit_ended(struct pg_job *job, const struct pg_failure *failure
 
 void pg_commit_init(struct postgres_front *self)
 {
-    self->commit = (struct pg_job){.result = on_commit_result, .ended = on_commit_ended};
+    self->commit =
+        (struct pg_job){.result = on_commit_result, .ended = on_commit_ended, .feed = feed_copy};
 }
 
 bool pg_commit_send(struct postgres_front *self)
@@ -186,9 +227,14 @@ bool pg_commit_send(struct postgres_front *self)
         if (!batch)
             return false;
         self->maybe_there = batch->tries > 0;
+        self->may_copy = batch->tries == 0 && batch->count >= COPY_MIN_ROWS;
         self->chunk = BATCH_MAX_ROWS;
         self->days_made = false;
     }
-    send_chunk(self);
+    self->by_copy = self->may_copy && self->copy_works && self->front.in_flight->done == 0;
+    if (self->by_copy)
+        send_copy(self);
+    else
+        send_inserts(self);
     return true;
 }

@@ -9,6 +9,7 @@
 
 #include "front.h"
 #include "pg_columns.h"
+#include "pg_copy.h"
 #include "pg_schema.h"
 
 #include <postern/store/backends.h>
@@ -19,6 +20,7 @@ enum phase {
     PHASE_OPENING,  /* the housekeeper's partitions, before the first batch needs them */
     PHASE_READY,
     PHASE_ADDING_DAYS, /* a batch met a missing partition */
+    PHASE_UPKEEP_CLOCK,
     PHASE_UPKEEP_DAYS,
     PHASE_UPKEEP_TIDY,
 };
@@ -29,6 +31,7 @@ struct postgres_front {
     struct pg_link link;
     struct pg_schema schema;
     struct pg_columns columns;
+    struct pg_copy copy;
     struct pg_listener listener;
     uint32_t timeout_ms;
     uint64_t retention_ms;
@@ -40,6 +43,9 @@ struct postgres_front {
     size_t chunk;        /* rows of the batch in flight that are sent at once */
     size_t sent;         /* rows of the statement under way */
     bool counts_sent;    /* it has a second statement */
+    bool by_copy;        /* it is a COPY */
+    bool may_copy;       /* the batch in flight: nothing of it was sent before */
+    bool copy_works;     /* as far as is known of this connection */
     bool maybe_there;    /* rows of the batch may have been committed before */
     bool days_made;      /* for the rows [done, done + chunk) */
     bool batch_was_last; /* loads and batches take turns */
@@ -80,7 +86,8 @@ void pg_upkeep_check(struct postgres_front *self);
 /* Makes the partitions of the rows that are to be sent next. */
 void pg_upkeep_add_days(struct postgres_front *self);
 
-/* Begins the hourly round: partitions for the coming days, then dropping old ones. */
+/* Begins the hourly round: the clock, and for the housekeeper partitions for the coming days, then
+ * dropping old ones. */
 void pg_upkeep_start(struct postgres_front *self);
 
 #endif

@@ -8,8 +8,10 @@
  *    │ └── failed ────────┘                          │
  *    └──── lost, dropped, no answer in time ─────────┘
  *
- * libpq may close and reopen its socket while connecting, often with the same number: the poll is
- * registered anew after every PQconnectPoll.
+ * libpq takes a COPY only outside of pipeline mode, so the link changes its mode, while nothing is
+ * under way, when a job is of the other kind than the last one. libpq may close and reopen its
+ * socket while connecting, often with the same number: the poll is registered anew after every
+ * PQconnectPoll.
  */
 #include "pg_link.h"
 
@@ -72,6 +74,7 @@ static void end_lost_job(struct pg_link *link, const char *detail)
         snprintf(link->failure.message, PG_DETAIL_SIZE, "%s", detail);
     link->failure.lost = true;
     link->job = NULL;
+    link->copy = PG_COPY_NONE;
     job->ended(job, &link->failure);
 }
 
@@ -116,6 +119,7 @@ static void end_job(struct pg_link *link)
 {
     struct pg_job *job = link->job;
     link->job = NULL;
+    link->copy = PG_COPY_NONE;
     deadline_clear(&link->loop->deadlines, &link->deadline);
     job->ended(job, link->failed ? &link->failure : NULL);
 }
@@ -137,17 +141,23 @@ static void take_result(struct pg_link *link, const PGresult *result)
 }
 
 /* libpq puts one NULL behind each statement's result; two mean that it owes nothing although a job
- * waits. Callees may end the connection. */
+ * waits. */
+static void check_owing(struct pg_link *link, int nulls)
+{
+    if (link->conn && (PQstatus(link->conn) == CONNECTION_BAD || nulls > 1))
+        pg_link_drop(link, PQerrorMessage(link->conn));
+}
+
+/* Callees may end the connection, or begin the next job, which reads for itself. */
 static void read_results(struct pg_link *link)
 {
-    for (int nulls = 0; link->conn && link->job && !PQisBusy(link->conn);) {
+    for (int nulls = 0; link->conn && link->job && !link->copy && !PQisBusy(link->conn);) {
         PGresult *result = PQgetResult(link->conn);
         nulls = result ? 0 : nulls + 1;
         if (result)
             take_result(link, result);
         PQclear(result);
-        if (link->conn && (PQstatus(link->conn) == CONNECTION_BAD || nulls > 1))
-            pg_link_drop(link, PQerrorMessage(link->conn));
+        check_owing(link, nulls);
     }
 }
 
@@ -162,16 +172,80 @@ static bool flush(struct pg_link *link)
     return (left > 0) == link->watches_write || watch(link, true, left > 0);
 }
 
+/* ---- a COPY ---- */
+
+static bool put_piece(struct pg_link *link, struct slice piece)
+{
+    if (piece.len > 0)
+        return PQputCopyData(link->conn, piece.data, (int)piece.len) > 0;
+    link->copy = PG_COPY_ENDING;
+    return PQputCopyEnd(link->conn, NULL) > 0;
+}
+
+/* A piece goes only when the socket has taken the last one, so libpq never holds more than one;
+ * that it can't take it then means that memory is out. */
+static void feed_copy(struct pg_link *link)
+{
+    struct slice piece;
+    while (link->copy == PG_COPY_FEEDING && !link->watches_write) {
+        if (link->job->feed(link->job, &piece) != STATUS_OK) {
+            pg_link_drop(link, "out of memory");
+            return;
+        }
+        if (!put_piece(link, piece) || !flush(link)) {
+            pg_link_drop(link, PQerrorMessage(link->conn));
+            return;
+        }
+    }
+}
+
+/* "The server takes bytes" is told again and again until it got them all. */
+static void take_copy_result(struct pg_link *link, const PGresult *result)
+{
+    if (PQresultStatus(result) == PGRES_COPY_IN) {
+        link->copy = PG_COPY_FEEDING;
+        return;
+    }
+    take_result(link, result);
+}
+
+/* Without a result the last one was it. */
+static void read_copy_results(struct pg_link *link)
+{
+    while (link->conn && (link->copy == PG_COPY_ASKED || link->copy == PG_COPY_ENDING) &&
+           !PQisBusy(link->conn)) {
+        PGresult *result = PQgetResult(link->conn);
+        if (result)
+            take_copy_result(link, result);
+        PQclear(result);
+        if (PQstatus(link->conn) == CONNECTION_BAD)
+            pg_link_drop(link, PQerrorMessage(link->conn));
+        else if (!result)
+            end_job(link);
+    }
+}
+
+static void work_copy(struct pg_link *link)
+{
+    read_copy_results(link);
+    feed_copy(link);
+}
+
+/* ---- either ---- */
+
 static void work(struct pg_link *link, bool readable)
 {
     if ((readable && !PQconsumeInput(link->conn)) || !flush(link)) {
         pg_link_drop(link, PQerrorMessage(link->conn));
         return;
     }
-    read_results(link);
+    if (link->copy)
+        work_copy(link);
+    else
+        read_results(link);
 }
 
-void pg_link_begin(struct pg_link *link, struct pg_job *job, uint32_t timeout_ms)
+static void start_job(struct pg_link *link, struct pg_job *job, uint32_t timeout_ms)
 {
     assert(pg_link_is_free(link));
     link->job = job;
@@ -180,6 +254,27 @@ void pg_link_begin(struct pg_link *link, struct pg_job *job, uint32_t timeout_ms
     link->broken = false;
     link->failed = false;
     link->failure = (struct pg_failure){0};
+}
+
+static void set_job_deadline(struct pg_link *link)
+{
+    deadline_set(&link->loop->deadlines, &link->deadline,
+                 loop_now_ms(link->loop) + link->job_timeout_ms);
+}
+
+void pg_link_copy(struct pg_link *link, struct pg_job *job, const char *text, uint32_t timeout_ms)
+{
+    start_job(link, job, timeout_ms);
+    link->copy = PG_COPY_ASKED;
+    set_job_deadline(link);
+    if (!PQexitPipelineMode(link->conn) || !PQsendQuery(link->conn, text) || !flush(link))
+        pg_link_drop(link, PQerrorMessage(link->conn));
+}
+
+void pg_link_begin(struct pg_link *link, struct pg_job *job, uint32_t timeout_ms)
+{
+    start_job(link, job, timeout_ms);
+    link->broken = !PQenterPipelineMode(link->conn);
 }
 
 #define PARAMETERS_MAX 32
@@ -201,8 +296,7 @@ void pg_link_commit(struct pg_link *link)
         pg_link_drop(link, PQerrorMessage(link->conn));
         return;
     }
-    deadline_set(&link->loop->deadlines, &link->deadline,
-                 loop_now_ms(link->loop) + link->job_timeout_ms);
+    set_job_deadline(link);
 }
 
 /* ---- connecting ---- */
@@ -216,8 +310,7 @@ static void ignore_notice(void *arg, const PGresult *result)
 
 static void finish_connect(struct pg_link *link)
 {
-    if (PQsetnonblocking(link->conn, 1) != 0 || !PQenterPipelineMode(link->conn) ||
-        !watch(link, true, false)) {
+    if (PQsetnonblocking(link->conn, 1) != 0 || !watch(link, true, false)) {
         pg_link_drop(link, PQerrorMessage(link->conn));
         return;
     }

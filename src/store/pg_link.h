@@ -2,9 +2,10 @@
 /*
  * One connection to PostgreSQL on a loop: connecting, losing and connecting again, and on it one
  * job at a time. A job is a pipeline of statements that ends with one sync, which makes it one
- * transaction. Knows nothing of events.
+ * transaction; or a single COPY, which is one as well. Knows nothing of events.
  *
  *   pg_link_begin, pg_link_query …, pg_link_commit  ->  result per statement  ->  ended once
+ *   pg_link_copy  ->  feed, again and again         ->  its result            ->  ended once
  */
 #ifndef POSTERN_STORE_PG_LINK_H
 #define POSTERN_STORE_PG_LINK_H
@@ -33,6 +34,9 @@ struct pg_job {
     void (*result)(struct pg_job *job, size_t statement, const struct pg_result *result);
     /* It is over; `failure` is NULL when it was committed. The link takes a job again. */
     void (*ended)(struct pg_job *job, const struct pg_failure *failure);
+    /* Of a COPY: tells its next bytes, valid until the next call; none: that was all. Anything but
+     * STATUS_OK gives the connection up, because nothing else ends a COPY for certain. */
+    enum status (*feed)(struct pg_job *job, struct slice *ret_bytes);
 };
 
 enum pg_link_state {
@@ -40,6 +44,14 @@ enum pg_link_state {
     PG_LINK_CONNECTING,
     PG_LINK_UP,
     PG_LINK_CLOSED,
+};
+
+/* How far the job's COPY is. */
+enum pg_link_copy_stage {
+    PG_COPY_NONE, /* the job is a pipeline */
+    PG_COPY_ASKED,
+    PG_COPY_FEEDING, /* the server takes bytes */
+    PG_COPY_ENDING,  /* all are told; the result is owed */
 };
 
 struct pg_link;
@@ -65,6 +77,7 @@ struct pg_link {
     struct pg_job *job;
     size_t statement; /* of the job: the next result's */
     uint32_t job_timeout_ms;
+    enum pg_link_copy_stage copy;
     bool broken; /* a statement of the job could not even be queued */
     bool failed; /* `failure` holds the job's first error */
     struct pg_failure failure;
@@ -100,5 +113,9 @@ void pg_link_query(struct pg_link *link, const char *text, int count, const unsi
 /* Ends the job's statements with a sync and sends them. `ended` may be called from in here when the
  * connection turns out to be broken. */
 void pg_link_commit(struct pg_link *link);
+
+/* Begins, on a free link, a job that is the COPY … FROM STDIN of `text`, and sends it; job->feed is
+ * called from the loop. Times out like pg_link_begin's. `ended` may be called from in here. */
+void pg_link_copy(struct pg_link *link, struct pg_job *job, const char *text, uint32_t timeout_ms);
 
 #endif

@@ -9,6 +9,8 @@
  */
 #include "pg_schema.h"
 
+#include "pg_columns.h"
+
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,13 +85,24 @@ static const char *const migration[] = {
 #define MIGRATION_STATEMENTS (sizeof(migration) / sizeof(migration[0]))
 #define VERSION 2
 
+#define CLOCK "SELECT clock_timestamp()"
+
 /* A role or database that turns synchronous_commit off would make "durable" a lie; stronger
  * settings than on are left alone. */
 static const char *const check[] = {
     "SELECT set_config('synchronous_commit', 'on', false)"
     " WHERE current_setting('synchronous_commit') = 'off'",
+    CLOCK,
     "SELECT max(version) FROM schema_version",
 };
+
+/* Of this instant: a turn of the loop may last longer than a round trip. */
+static uint64_t mono_us(void)
+{
+    struct clock clock;
+    clock_refresh(&clock);
+    return clock.mono_us;
+}
 
 static void begin(struct pg_schema *schema, const char *const *texts, size_t count,
                   uint32_t timeout_ms,
@@ -97,18 +110,31 @@ static void begin(struct pg_schema *schema, const char *const *texts, size_t cou
 {
     schema->version = 0;
     schema->job.ended = ended;
+    schema->asked_us = mono_us();
     pg_link_begin(schema->link, &schema->job, timeout_ms);
     for (size_t i = 0; i < count; i++)
         pg_link_query(schema->link, texts[i], 0, NULL, NULL, NULL);
     pg_link_commit(schema->link);
 }
 
-/* Only a version is four bytes: the other statements return nothing, or text or void. */
+/* The server read its clock, as far as anybody can tell, in the middle of the round trip. */
+static void take_clock(struct pg_schema *schema, const char *bytes)
+{
+    uint64_t middle_us = schema->asked_us + (mono_us() - schema->asked_us) / 2;
+    schema->server_ahead_us = (int64_t)(pg_get_u64(bytes) - middle_us);
+}
+
+/* Only a version is four bytes and only the clock is eight: the other statements return nothing, or
+ * text or void. */
 static void on_result(struct pg_job *job, size_t statement, const struct pg_result *result)
 {
     (void)statement;
     struct pg_schema *schema = container_of(job, struct pg_schema, job);
-    if (PQntuples(result) != 1 || PQnfields(result) != 1 || PQgetlength(result, 0, 0) != 4)
+    if (PQntuples(result) != 1 || PQnfields(result) != 1)
+        return;
+    if (PQgetlength(result, 0, 0) == 8)
+        take_clock(schema, PQgetvalue(result, 0, 0));
+    if (PQgetlength(result, 0, 0) != 4)
         return;
     const unsigned char *bytes = (const unsigned char *)PQgetvalue(result, 0, 0);
     schema->version = (int)((uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
@@ -166,12 +192,18 @@ void pg_schema_check(struct pg_schema *schema)
     begin(schema, check, sizeof(check) / sizeof(check[0]), schema->link->timeout_ms, on_checked);
 }
 
-/* ---- partitions ---- */
-
 static void on_done(struct pg_job *job, const struct pg_failure *failure)
 {
     tell(container_of(job, struct pg_schema, job), failure);
 }
+
+void pg_schema_read_clock(struct pg_schema *schema)
+{
+    static const char *const clock[] = {CLOCK};
+    begin(schema, clock, 1, schema->link->timeout_ms, on_done);
+}
+
+/* ---- partitions ---- */
 
 /* Made apart and then attached: ATTACH lets inserts into other days go on, CREATE … PARTITION OF
  * would not. */

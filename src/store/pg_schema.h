@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The PostgreSQL schema: checking and migrating it on a fresh link, and keeping its daily
- * partitions. Each task is one job (or a few) on the link; `ended` tells how it went. Whoever
- * changes the schema holds one advisory lock of the database, so that any number of workers and
- * nodes may start at once.
+ * The PostgreSQL schema: checking and migrating it on a fresh link, keeping its daily partitions,
+ * and reading the server's clock on the way. Each task is one job (or a few) on the link; `ended`
+ * tells how it went. Whoever changes the schema holds one advisory lock of the database, so that
+ * any number of workers and nodes may start at once.
  */
 #ifndef POSTERN_STORE_PG_SCHEMA_H
 #define POSTERN_STORE_PG_SCHEMA_H
@@ -20,8 +20,10 @@
 struct pg_schema {
     struct pg_job job;
     struct pg_link *link;
-    int version; /* as found by the last query; 0: none */
-    bool migrated;
+    int version;             /* as found by the last query; 0: none */
+    uint64_t asked_us;       /* monotonic: when the task was sent */
+    int64_t server_ahead_us; /* the server's clock, as a timestamptz, less our monotonic one: a
+                                step of our wall clock doesn't move leases */
     /* A task ended: STATUS_OK; STATUS_INVALID: the schema is newer than this program;
      * STATUS_REFUSED: an error, told by `detail`; STATUS_UNAVAILABLE: the link was lost. */
     void (*ended)(struct pg_schema *schema, enum status status, const char *detail);
@@ -30,8 +32,12 @@ struct pg_schema {
 /* Prepares it; `ended` has to be set. */
 void pg_schema_init(struct pg_schema *schema, struct pg_link *link);
 
-/* Makes sure that the schema is this program's version, migrating an older or missing one. */
+/* Makes sure that the schema is this program's version, migrating an older or missing one. Also
+ * reads the clock. */
 void pg_schema_check(struct pg_schema *schema);
+
+/* Reads the server's clock again: both drift. */
+void pg_schema_read_clock(struct pg_schema *schema);
 
 /* Makes the partitions of `count` (at most PG_SCHEMA_DAYS_MAX) days since 1970, where they are
  * missing. */

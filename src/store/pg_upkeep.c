@@ -5,7 +5,9 @@
  * between batches; one that could not get its locks is tried again a minute later.
  *
  *   CHECKING -> [OPENING] -> READY <-> ADDING_DAYS                    (a batch met a missing day)
- *                            READY -> UPKEEP_DAYS -> UPKEEP_TIDY -> READY          (every hour)
+ *                            READY -> UPKEEP_CLOCK -> READY                        (every hour)
+ *                                           '-> UPKEEP_DAYS -> UPKEEP_TIDY -> READY
+ *                                                                               (housekeeper)
  */
 #include "pg_front.h"
 
@@ -46,6 +48,7 @@ static void become_ready(struct postgres_front *self)
 {
     self->phase = PHASE_READY;
     self->upkeep_due = self->housekeeper;
+    set_upkeep(self, UPKEEP_INTERVAL_MS);
     front_up(&self->front);
     if (list_is_empty(&self->front.queue))
         pg_link_proven(&self->link);
@@ -65,7 +68,7 @@ static void upkeep_failed(struct postgres_front *self, const char *detail)
 
 static void phase_failed(struct postgres_front *self, const char *detail)
 {
-    if (self->phase == PHASE_UPKEEP_DAYS || self->phase == PHASE_UPKEEP_TIDY)
+    if (self->phase >= PHASE_UPKEEP_CLOCK)
         upkeep_failed(self, detail);
     else
         pg_link_drop(&self->link, detail);
@@ -83,6 +86,13 @@ static void phase_done(struct postgres_front *self)
     case PHASE_OPENING:
         become_ready(self);
         return;
+    case PHASE_UPKEEP_CLOCK:
+        if (self->housekeeper) {
+            add_coming_days(self, PHASE_UPKEEP_DAYS);
+            return;
+        }
+        self->phase = PHASE_READY;
+        break;
     case PHASE_UPKEEP_DAYS:
         tidy(self);
         return;
@@ -131,7 +141,8 @@ void pg_upkeep_start(struct postgres_front *self)
 {
     self->upkeep_due = false;
     set_upkeep(self, UPKEEP_INTERVAL_MS);
-    add_coming_days(self, PHASE_UPKEEP_DAYS);
+    self->phase = PHASE_UPKEEP_CLOCK;
+    pg_schema_read_clock(&self->schema);
 }
 
 void pg_upkeep_check(struct postgres_front *self)
