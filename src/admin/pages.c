@@ -9,6 +9,8 @@
  */
 #include "pages.h"
 
+#include "guard.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -162,41 +164,23 @@ static struct page metrics_page(const struct admin_opts *opts, struct buf *body)
 
 /* ---- the door ---- */
 
-/* Compares without telling by its time how much of it was right. */
-static bool same_secret(struct slice given, struct slice secret)
-{
-    unsigned char difference = given.len != secret.len;
-    for (size_t i = 0; i < secret.len; i++)
-        difference |= (unsigned char)(secret.data[i] ^ (i < given.len ? given.data[i] : 0));
-    return difference == 0;
-}
-
-static bool is_allowed(const struct admin_opts *opts, const struct http_head *head)
-{
-    struct slice secret = opts->config->admin_token;
-    if (secret.len == 0)
-        return true;
-    const struct http_field *field = http_field_by_name(head, SLICE("authorization"), NULL);
-    if (!field || field->value.len < 7 ||
-        !slice_ieq(slice_of(field->value.data, 7), SLICE("bearer ")))
-        return false;
-    return same_secret(slice_trim(slice_skip(field->value, 7)), secret);
-}
-
 struct page page_make(const struct admin_opts *opts, const struct http_head *head, struct buf *body)
 {
-    if (!slice_eq(head->method, SLICE("GET")) && !slice_eq(head->method, SLICE("HEAD")))
-        return simple(body, 405, "only GET is served here");
+    if (!slice_eq(head->method, SLICE("GET")) && !slice_eq(head->method, SLICE("HEAD"))) {
+        struct page page = simple(body, 405, "only GET is served here");
+        page.allow = SLICE("GET, HEAD");
+        return page;
+    }
     if (slice_eq(head->path, SLICE("/livez")) || slice_eq(head->path, SLICE("/healthz")))
         return simple(body, 200, "ok");
     if (slice_eq(head->path, SLICE("/readyz")))
         return ready(opts, head, body);
-    if (!is_allowed(opts, head)) {
+    if (!guard_has_token(head, opts->config->admin_token)) {
         struct page page = simple(body, 401, "a bearer token is needed");
         page.challenge = true;
         return page;
     }
     if (slice_eq(head->path, SLICE("/metrics")))
         return metrics_page(opts, body);
-    return simple(body, 404, "here are: /livez /healthz /readyz /metrics");
+    return simple(body, 404, "here are: /livez /healthz /readyz /metrics /api/v1");
 }

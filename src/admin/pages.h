@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the admin listener answers, as text; server.c has the connections.
+ * What the admin listener answers at once, as text; api.h has what may take time, server.c the
+ * connections.
  */
 #ifndef POSTERN_SRC_ADMIN_PAGES_H
 #define POSTERN_SRC_ADMIN_PAGES_H
@@ -10,8 +11,11 @@
 
 struct page {
     uint16_t status;
-    struct slice type; /* Content-Type */
-    bool challenge;    /* WWW-Authenticate: Bearer */
+    struct slice type;      /* Content-Type */
+    struct slice allow;     /* Allow; empty: none */
+    uint32_t retry_after_s; /* 0: no Retry-After */
+    bool challenge;         /* WWW-Authenticate: Bearer */
+    bool attachment;        /* Content-Disposition: a browser saves it and shows nothing */
 };
 
 /* Makes the answer to `head`; its body is appended to `body`. Never fails: what can't be made is a

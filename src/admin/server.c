@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The admin listener's connections: one request after the other, small answers, everything on the
- * main thread. Slow clients are cut; there is no streaming and no body.
+ * The admin listener's connections: one request after the other, everything on the main thread.
+ * Slow clients are cut; there is no streaming, and bodies of requests are read and dropped.
+ *
+ *   bytes -> head -> (body, dropped) -> answer: a page at once, or an API call that ends later
+ *              ^                                            | nothing is read meanwhile
+ *              '--------------------------------------------'
+ *
+ * A connection that closes while its call is pending stays in memory until the call has ended.
  */
-#include "pages.h"
+#include "api.h"
 
 #include <stdlib.h>
 
 #define ADMIN_ARENA_BYTES (64u * 1024)
 #define ADMIN_BODY_BYTES                                                                           \
-    (32u * 1024 * 1024)      /* ceiling of one answer: the metrics of thousands of routes */
-#define ADMIN_IDLE_MS 30000u /* between bytes, in either direction */
+    (32u * 1024 * 1024) /* ceiling of one answer: the metrics of thousands of routes, a body */
+#define ADMIN_IDLE_MS 30000u             /* between bytes, in either direction */
+#define ADMIN_REQUEST_BYTES (64u * 1024) /* most of a request's body */
 
 struct admin_conn {
     struct list link;
@@ -19,8 +26,13 @@ struct admin_conn {
     struct arena arena;
     struct http1_reader reader;
     struct deadline deadline;
-    bool closing;      /* stream_close was called */
-    bool finish_after; /* close when the answer is out */
+    struct api_call call;
+    struct buf unread;   /* bytes that came behind a request whose call is pending */
+    uint64_t body_bytes; /* of the request at hand */
+    bool pending;        /* the call is with the archive */
+    bool closing;        /* stream_close was called */
+    bool closed;         /* and is done */
+    bool finish_after;   /* close when the answer is out */
 };
 
 struct admin {
@@ -52,6 +64,24 @@ static void touch(struct admin_conn *conn)
     deadline_set(&loop->deadlines, &conn->deadline, loop_now_ms(loop) + ADMIN_IDLE_MS);
 }
 
+/* ---- answers ---- */
+
+static enum status write_optional_fields(struct buf *head, const struct page *page, bool close)
+{
+    enum status status = STATUS_OK;
+    if (page->allow.len > 0)
+        status = http1_write_field(head, SLICE("Allow"), page->allow);
+    if (status == STATUS_OK && page->retry_after_s > 0)
+        status = http1_write_field_u64(head, SLICE("Retry-After"), page->retry_after_s);
+    if (status == STATUS_OK && page->challenge)
+        status = buf_append(head, SLICE("WWW-Authenticate: Bearer\r\n"));
+    if (status == STATUS_OK && page->attachment)
+        status = buf_append(head, SLICE("Content-Disposition: attachment\r\n"));
+    if (status == STATUS_OK && close)
+        status = buf_append(head, SLICE("Connection: close\r\n"));
+    return status;
+}
+
 static enum status write_head(struct buf *head, const struct page *page, size_t length, bool close)
 {
     enum status status = http1_write_status_line(head, page->status);
@@ -62,10 +92,8 @@ static enum status write_head(struct buf *head, const struct page *page, size_t 
     if (status == STATUS_OK)
         status = buf_append(
             head, SLICE("Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"));
-    if (status == STATUS_OK && page->challenge)
-        status = buf_append(head, SLICE("WWW-Authenticate: Bearer\r\n"));
-    if (status == STATUS_OK && close)
-        status = buf_append(head, SLICE("Connection: close\r\n"));
+    if (status == STATUS_OK)
+        status = write_optional_fields(head, page, close);
     return status == STATUS_OK ? http1_write_head_end(head) : status;
 }
 
@@ -85,59 +113,168 @@ static void send_page(struct admin_conn *conn, const struct page *page, struct b
         conn_close(conn);
 }
 
+/* Sends what the call made, and frees it. */
+static void send_call(struct admin_conn *conn)
+{
+    send_page(conn, &conn->call.page, &conn->call.body,
+              slice_eq(conn->reader.head.method, SLICE("HEAD")));
+    buf_done(&conn->call.body);
+}
+
+static void end_request(struct admin_conn *conn)
+{
+    conn->body_bytes = 0;
+    arena_reset(&conn->arena);
+    http1_reset(&conn->reader, &conn->arena, false);
+}
+
+/* Nothing more is read until the call is answered, which takes as long as the archive bounds it. */
+static void await_call(struct admin_conn *conn)
+{
+    conn->pending = true;
+    deadline_clear(&conn->admin->opts.loop->deadlines, &conn->deadline);
+    stream_read_stop(&conn->stream);
+}
+
 static void answer(struct admin_conn *conn)
 {
     const struct http_head *head = &conn->reader.head;
-    struct buf body;
-    buf_init(&body, ADMIN_BODY_BYTES);
-    conn->finish_after = !head->keep_alive || head->body != HTTP_BODY_NONE || conn->admin->closed;
-    struct page page = page_make(&conn->admin->opts, head, &body);
-    send_page(conn, &page, &body, slice_eq(head->method, SLICE("HEAD")));
-    buf_done(&body);
+    struct api_call *call = &conn->call;
+    if (!head->keep_alive || conn->admin->closed)
+        conn->finish_after = true;
+    buf_init(&call->body, ADMIN_BODY_BYTES);
+    if (!api_is_path(head->path)) {
+        call->page = page_make(&conn->admin->opts, head, &call->body);
+    } else if (api_begin(call) == OP_PENDING) {
+        await_call(conn);
+        return;
+    }
+    send_call(conn);
+    end_request(conn);
 }
 
-static void answer_fault(struct admin_conn *conn)
+/* The answer to what is refused as a request; the connection ends with it. */
+static void refuse(struct admin_conn *conn, uint16_t status, const char *text)
 {
     struct buf body;
     buf_init(&body, 1024);
-    struct page page = {.status = http_fault_status(conn->reader.fault),
-                        .type = SLICE("text/plain")};
+    struct page page = {.status = status, .type = SLICE("text/plain")};
     conn->finish_after = true;
-    if (buf_printf(&body, "%s\n", http_fault_text(conn->reader.fault)) == STATUS_OK)
+    if (buf_printf(&body, "%s\n", text) == STATUS_OK)
         send_page(conn, &page, &body, false);
     buf_done(&body);
     conn_close(conn);
 }
 
-static void on_bytes(struct stream *stream, struct slice bytes)
+/* ---- requests ---- */
+
+/* A body that is announced too long, or that the sender holds back until it is asked for, is not
+ * waited for. */
+static void check_body(struct admin_conn *conn)
 {
-    struct admin_conn *conn = container_of(stream, struct admin_conn, stream);
+    const struct http_head *head = &conn->reader.head;
+    if (head->body == HTTP_BODY_SIZED && head->content_length > ADMIN_REQUEST_BYTES)
+        refuse(conn, 413, "no request here needs a body that long");
+    else if (head->expect_continue)
+        refuse(conn, 417, "no request here needs a body: send none");
+}
+
+static void drop_body(struct admin_conn *conn, struct slice piece)
+{
+    conn->body_bytes += piece.len;
+    if (conn->body_bytes > ADMIN_REQUEST_BYTES)
+        refuse(conn, 413, "no request here needs a body that long");
+}
+
+/* Takes requests from `*bytes` until they are used up, or a call is pending. */
+static void take_requests(struct admin_conn *conn, struct slice *bytes)
+{
     struct slice piece;
-    touch(conn);
-    while (!conn->closing && !conn->finish_after) {
-        switch (http1_next(&conn->reader, &bytes, &piece)) {
+    while (!conn->closing && !conn->finish_after && !conn->pending) {
+        switch (http1_next(&conn->reader, bytes, &piece)) {
         case HTTP1_NEED_MORE:
             return;
         case HTTP1_HEAD:
-            answer(conn);
+            check_body(conn);
             break;
         case HTTP1_BODY:
+            drop_body(conn, piece);
             break;
         case HTTP1_DONE:
-            arena_reset(&conn->arena);
-            http1_reset(&conn->reader, &conn->arena, false);
+            answer(conn);
             break;
         case HTTP1_FAULT:
-            answer_fault(conn);
+            refuse(conn, http_fault_status(conn->reader.fault),
+                   http_fault_text(conn->reader.fault));
             return;
         }
     }
 }
 
+static void on_bytes(struct stream *stream, struct slice bytes)
+{
+    struct admin_conn *conn = container_of(stream, struct admin_conn, stream);
+    touch(conn);
+    take_requests(conn, &bytes);
+    if (conn->pending && buf_append(&conn->unread, bytes) != STATUS_OK)
+        conn_close(conn);
+}
+
+/* ---- connections ---- */
+
+static void free_if_last(struct admin *admin)
+{
+    if (admin->closed && admin->count == 0)
+        free(admin);
+}
+
+static void conn_free_if_over(struct admin_conn *conn)
+{
+    struct admin *admin = conn->admin;
+    if (!conn->closed || conn->pending)
+        return;
+    list_remove(&conn->link);
+    admin->count--;
+    buf_done(&conn->call.body);
+    buf_done(&conn->unread);
+    arena_done(&conn->arena);
+    free(conn);
+    free_if_last(admin);
+}
+
+/* Goes on with what came while the call was pending, then with the socket. */
+static void resume(struct admin_conn *conn)
+{
+    struct slice bytes = buf_slice(&conn->unread);
+    size_t len = bytes.len;
+    touch(conn);
+    take_requests(conn, &bytes);
+    buf_consume(&conn->unread, len - bytes.len);
+    if (!conn->pending && !conn->closing)
+        stream_read_start(&conn->stream);
+}
+
+static void on_answered(struct api_call *call)
+{
+    struct admin_conn *conn = container_of(call, struct admin_conn, call);
+    conn->pending = false;
+    if (conn->closing) {
+        conn_free_if_over(conn);
+        return;
+    }
+    send_call(conn);
+    end_request(conn);
+    resume(conn);
+}
+
+/* A client that has said all still gets the answer that is on its way. */
 static void on_ended(struct stream *stream, enum stream_end end)
 {
-    (void)end;
-    conn_close(container_of(stream, struct admin_conn, stream));
+    struct admin_conn *conn = container_of(stream, struct admin_conn, stream);
+    if (end == STREAM_END_EOF && stream->backlog_bytes > 0)
+        conn->finish_after = true;
+    else
+        conn_close(conn);
 }
 
 static void on_drained(struct stream *stream)
@@ -147,21 +284,11 @@ static void on_drained(struct stream *stream)
         conn_close(conn);
 }
 
-static void free_if_last(struct admin *admin)
-{
-    if (admin->closed && admin->count == 0)
-        free(admin);
-}
-
 static void on_closed(struct stream *stream)
 {
     struct admin_conn *conn = container_of(stream, struct admin_conn, stream);
-    struct admin *admin = conn->admin;
-    list_remove(&conn->link);
-    admin->count--;
-    arena_done(&conn->arena);
-    free(conn);
-    free_if_last(admin);
+    conn->closed = true;
+    conn_free_if_over(conn);
 }
 
 static const struct stream_handlers handlers = {
@@ -182,6 +309,11 @@ static struct admin_conn *conn_new(struct admin *admin)
     conn->admin = admin;
     conn->deadline.expired = on_deadline;
     arena_init(&conn->arena, 4096, ADMIN_ARENA_BYTES);
+    buf_init(&conn->unread, STREAM_READ_BYTES);
+    conn->call.opts = &admin->opts;
+    conn->call.head = &conn->reader.head;
+    conn->call.arena = &conn->arena;
+    conn->call.answered = on_answered;
     http1_init_request(&conn->reader, &conn->arena, &admin->limits);
     list_push_back(&admin->conns, &conn->link);
     admin->count++;

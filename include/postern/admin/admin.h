@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The operators' door over HTTP: /livez, /healthz, /readyz and /metrics on a listener of its own,
- * on the main thread's loop. It reads what workers publish and changes nothing.
+ * The operators' door over HTTP: /livez, /healthz, /readyz, /metrics, and the JSON API under
+ * /api/v1 (docs/api.md), on a listener of its own, on the main thread's loop. It reads what workers
+ * publish, and asks the archive; what it changes goes through the archive alone.
  */
 #ifndef POSTERN_ADMIN_ADMIN_H
 #define POSTERN_ADMIN_ADMIN_H
@@ -13,6 +14,7 @@
 #include <postern/gateway/account.h>
 #include <postern/io/loop.h>
 #include <postern/io/stream.h>
+#include <postern/store/archive.h>
 #include <stdbool.h>
 
 #define ADMIN_MAX_CONNECTIONS                                                                      \
@@ -26,16 +28,18 @@ struct admin_state {
     const char *redis_note; /* what a Redis link found wrong last; static storage, or NULL */
 };
 
-/* Everything borrowed until admin_close. */
+/* Everything borrowed until admin_close; the archive is asked nothing after that, but its answers
+ * to what was asked before are still waited for. */
 struct admin_opts {
     struct loop *loop;
-    const struct config *config;
+    const struct config *config; /* the API tells its routes */
     struct metrics *metrics;
     const struct books *books;
     struct metric_cells cells; /* main's row: process gauges are set there */
-    struct log *log;           /* its dropped lines are a gauge */
+    struct log *log;           /* its dropped lines are a gauge; replays and cancels are told */
     const struct admin_state *state;
     const char *version;
+    struct archive *archive; /* on the same loop; NULL: what needs it is answered 503 */
 };
 
 struct admin;
@@ -43,8 +47,9 @@ struct admin;
 /* Opens the listener. STATUS_IO with errno when the address can't be bound. */
 NODISCARD enum status admin_open(const struct admin_opts *opts, struct admin **ret_admin);
 
-/* Stops listening and closes every connection; frees itself when the last is closed (let the loop
- * turn). NULL is fine. */
+/* Stops listening and closes every connection; frees itself when the last is closed and the archive
+ * has answered what was asked for it (let the loop turn, and close the archive after this call).
+ * NULL is fine. */
 void admin_close(struct admin *admin);
 
 #endif
