@@ -11,7 +11,7 @@
 
 struct pace_opts {
     uint64_t interval_us; /* between two at the sustained rate; 0: no limit */
-    uint32_t burst;       /* how many may come at once; at least 1 */
+    uint32_t burst;       /* how many may come at once; 0 is taken as 1 */
 };
 
 /* Zeroed: everything is allowed that the burst allows. */
@@ -19,8 +19,8 @@ struct pace {
     uint64_t arrival_us; /* theoretical arrival time of the next, monotonic */
 };
 
-/* Takes one if the rate allows it at now_us. Otherwise false, nothing changes, and *ret_wait_us is
- * how long to wait until it will. */
+/* Takes one if the rate allows it at now_us; *ret_wait_us is untouched then. Otherwise false,
+ * nothing changes, and *ret_wait_us is how long to wait until it will. */
 bool pace_take(struct pace *pace, const struct pace_opts *opts, uint64_t now_us,
                uint64_t *ret_wait_us);
 

@@ -43,20 +43,21 @@ struct retry_verdict {
     enum retry_decision decision;
     bool permanent;     /* the failure's category: an answer that no repeat will change */
     uint64_t wait_ms;   /* RETRY_AGAIN */
-    const char *reason; /* static: "status_503", … is made by the caller from `error`; here why it
-                           is dead: "permanent", "max_attempts", "max_age"; NULL otherwise */
+    const char *reason; /* RETRY_GIVE_UP: "permanent", "max_attempts" or "max_age", static; else
+                           NULL */
 };
 
-/* Transient: no connection, time-out, broken, not HTTP, 408, 425, 429, 5xx, and 1xx/3xx (a redirect
- * is not followed; the target may be mended). Permanent: other 4xx. The wait is full jitter,
- * uniform in [0, min(cap, base * 2^(number - 1))] drawn by `chance` (uniform 64 bits), and not
- * below min(Retry-After, cap) where 408, 425, 429 or 5xx brought one. An attempt that could only
- * begin past max_age is not waited for: dead, "max_age". */
+/* Transient: no connection, time-out, broken, not HTTP, 408, 425, 429, 5xx, and what else is no
+ * success: 1xx, 2xx, 3xx (a redirect is not followed; the target may be mended). Permanent: other
+ * 4xx. The wait is full jitter, uniform in [0, min(cap, base * 2^(number - 1))] drawn by `chance`
+ * (uniform 64 bits), and not below min(Retry-After, cap) where 408, 425, 429 or 5xx brought one.
+ * When it ends past max_age nobody waits for it: dead, "max_age". */
 struct retry_verdict retry_judge(const struct retry_opts *opts, const struct retry_attempt *attempt,
                                  uint64_t chance);
 
 /* Reads a Retry-After (RFC 9110 10.2.3): delay-seconds, or an HTTP-date (all three forms of
- * RFC 9110 5.6.7) against `now_wall_ms`; a date in the past is 0. False when it is neither. */
+ * RFC 9110 5.6.7) against `now_wall_ms`; a date in the past is 0, a number beyond 64 bits the
+ * longest wait. False when it is neither; *ret_wait_ms is untouched then. */
 bool retry_after_parse(struct slice value, uint64_t now_wall_ms, uint64_t *ret_wait_ms);
 
 #endif
