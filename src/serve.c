@@ -9,6 +9,7 @@
  */
 #include "serve.h"
 
+#include "spool.h"
 #include "worker.h"
 #include <errno.h>
 #include <malloc.h>
@@ -31,6 +32,8 @@ struct server {
     struct loop_signal terminate, interrupt, hangup;
     struct admin *admin;
     struct admin_state state;
+    struct archive *archive;
+    struct pg_opts archive_opts;
     struct worker *workers;
     size_t worker_count; /* started */
     struct deadline delay;
@@ -120,6 +123,12 @@ static void say_listening(struct server *server)
     }
 }
 
+static void on_archive_closed(void *arg)
+{
+    struct server *server = arg;
+    loop_stop(&server->loop);
+}
+
 /* A worker that says it has ended may still be inside loop_wake: its thread is joined before the
  * waker goes. */
 static void finish(struct server *server)
@@ -128,11 +137,11 @@ static void finish(struct server *server)
         worker_join(&server->workers[i]);
     deadline_clear(&server->loop.deadlines, &server->delay);
     admin_close(server->admin);
+    server->archive->backend->close(server->archive, on_archive_closed, server);
     loop_signal_close(&server->terminate);
     loop_signal_close(&server->interrupt);
     loop_signal_close(&server->hangup);
     loop_waker_close(&server->process.waker);
-    loop_stop(&server->loop);
 }
 
 static void on_phase(struct loop_waker *waker)
@@ -211,10 +220,11 @@ static int open_shared(struct server *server)
 static int open_sqlite(struct server *server)
 {
     char error[256];
-    if (server->config->journal != JOURNAL_SQLITE)
-        return EXIT_SUCCESS;
-    if (sqlite_store_open(&server->config->sqlite, server->process.log, &server->process.sqlite,
-                          error) != STATUS_OK)
+    const struct config *config = server->config;
+    if (config->journal == JOURNAL_POSTGRES)
+        return open_spool(config, server->process.log, &server->process.sqlite);
+    if (sqlite_store_open(&config->sqlite, server->process.log, &server->process.sqlite, error) !=
+        STATUS_OK)
         return complain("journal.sqlite", error);
     return EXIT_SUCCESS;
 }
@@ -235,6 +245,27 @@ static int open_loop(struct server *server)
     return EXIT_SUCCESS;
 }
 
+static void on_archive_changed(void *arg, bool up, struct slice detail)
+{
+    const struct server *server = arg;
+    log_line(server->process.log, up ? LOG_INFO : LOG_WARN,
+             up ? "archive is up" : "archive is down", LOG_TEXT("detail", detail));
+}
+
+static int open_archive(struct server *server)
+{
+    enum status status;
+    if (server->config->journal == JOURNAL_SQLITE) {
+        status = archive_sqlite_open(&server->loop, server->process.sqlite, &server->archive);
+    } else {
+        server->archive_opts = server->config->postgres;
+        struct pg_listener listener = {.changed = on_archive_changed, .arg = server};
+        status =
+            archive_postgres_open(&server->loop, &server->archive_opts, listener, &server->archive);
+    }
+    return status == STATUS_OK ? EXIT_SUCCESS : complain("archive", status_text(status));
+}
+
 static int open_admin(struct server *server)
 {
     struct admin_opts opts = {
@@ -246,6 +277,7 @@ static int open_admin(struct server *server)
         .log = server->process.log,
         .state = &server->state,
         .version = POSTERN_VERSION,
+        .archive = server->archive,
     };
     if (!server->config->admin_enabled || admin_open(&opts, &server->admin) == STATUS_OK)
         return EXIT_SUCCESS;
@@ -289,8 +321,8 @@ static int check_addresses(struct server *server)
 
 static int open_all(struct server *server)
 {
-    int (*const steps[])(struct server *) = {check_addresses, open_shared, open_sqlite,
-                                             open_loop,       open_admin,  start_workers};
+    int (*const steps[])(struct server *) = {check_addresses, open_shared, open_sqlite,  open_loop,
+                                             open_archive,    open_admin,  start_workers};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int status = steps[i](server);
         if (status != EXIT_SUCCESS)

@@ -12,147 +12,19 @@
 #include <string.h>
 
 #define PUBLISH_MS 500u /* how often the stores' own counters are published */
-#define RELOAD_MS 1000u /* between attempts to load the keys from a journal that is away */
 #define LISTEN_BACKLOG 1024
 #define PATIENCE_MS 5000u /* a store that says nothing for that long is taken for away */
 
-static void tell(struct worker *worker, enum worker_phase phase)
+void worker_tell(struct worker *worker, enum worker_phase phase)
 {
     atomic_store(&worker->phase, (int)phase);
     loop_wake(&worker->process->waker);
 }
 
-static void fail(struct worker *worker, const char *what, const char *why)
+void worker_fail(struct worker *worker, const char *what, const char *why)
 {
     (void)snprintf(worker->failure, sizeof worker->failure, "%s: %s", what, why);
-    tell(worker, WORKER_FAILED);
-}
-
-/* A store has spoken: whoever asks is told at once, and after the last one the worker may listen.
- */
-static void heard(struct worker *worker, unsigned from)
-{
-    if (!worker->draining)
-        deadline_set(&worker->loop.deadlines, &worker->publish, loop_now_ms(&worker->loop));
-    worker->awaited &= ~from;
-    if (worker->awaited != 0 || atomic_load(&worker->phase) != WORKER_STARTING)
-        return;
-    deadline_clear(&worker->loop.deadlines, &worker->patience);
-    tell(worker, WORKER_PREPARED);
-}
-
-/* ---- loading the window's keys ---- */
-
-static void on_key(struct journal_load *load, const struct journal_key *key)
-{
-    struct worker *worker = container_of(load, struct worker, load);
-    uint64_t wall_ms = worker->loop.clock.wall_ms;
-    if (key->window_ends_at_ms <= wall_ms)
-        return;
-    struct dedup_first first = {
-        .event_id = key->event_id,
-        .status = key->status,
-        .accepted_at_ms = key->accepted_at_ms,
-    };
-    uint64_t until_ms = loop_now_ms(&worker->loop) + (key->window_ends_at_ms - wall_ms);
-    if (!key_table_put_done(worker->process->keys, &key->key, &first, until_ms))
-        worker->load_refused++;
-}
-
-static void on_loaded(struct journal_load *load)
-{
-    struct worker *worker = container_of(load, struct worker, load);
-    struct process *process = worker->process;
-    if (load->status == STATUS_OK) {
-        atomic_store(&process->keys_loaded, true);
-        log_line(process->log, worker->load_refused ? LOG_ERROR : LOG_INFO,
-                 "keys of the window loaded", LOG_INT("keys", load->keys),
-                 LOG_INT("over_max_keys", worker->load_refused));
-    } else {
-        log_line(process->log, LOG_WARN, "keys of the window are not loaded yet: repeats may pass",
-                 LOG_STR("reason", status_text(load->status)));
-        deadline_set(&worker->loop.deadlines, &worker->reload,
-                     loop_now_ms(&worker->loop) + RELOAD_MS);
-    }
-    heard(worker, AWAITED_KEYS);
-}
-
-static void load_keys(struct worker *worker)
-{
-    worker->load_refused = 0;
-    worker->load = (struct journal_load){
-        .now_ms = worker->loop.clock.wall_ms,
-        .key = on_key,
-        .ended = on_loaded,
-    };
-    journal_load_keys(worker->gateway.journal, &worker->load);
-}
-
-static void on_reload(struct deadline *deadline)
-{
-    struct worker *worker = container_of(deadline, struct worker, reload);
-    if (!worker->draining)
-        load_keys(worker);
-}
-
-static void on_patience_over(struct deadline *deadline)
-{
-    struct worker *worker = container_of(deadline, struct worker, patience);
-    if ((worker->awaited & AWAITED_POSTGRES) && (worker->awaited & AWAITED_KEYS))
-        load_keys(worker);                           /* says that they can't be had now */
-    heard(worker, AWAITED_REDIS | AWAITED_POSTGRES); /* keys that are being loaded are waited for */
-}
-
-/* ---- what the stores tell ---- */
-
-static bool is_fatal(const struct worker *worker, enum redis_finding finding)
-{
-    if (worker->redis_was_up || atomic_load(&worker->phase) == WORKER_FAILED)
-        return false; /* serving already: a link that comes back wrong is an outage, not a reason to
-                         leave */
-    return finding == REDIS_FINDING_TOO_OLD ||
-           (finding == REDIS_FINDING_EVICTING && worker->process->config->strict);
-}
-
-const char *worker_finding_text(enum redis_finding finding)
-{
-    switch (finding) {
-    case REDIS_FINDING_TOO_OLD:
-        return "redis is older than 7.0: SET NX GET is missing";
-    case REDIS_FINDING_EVICTING:
-        return "redis may evict live keys (maxmemory-policy): set it to noeviction";
-    case REDIS_FINDING_AUTH:
-        return "redis refused the user or password";
-    case REDIS_FINDING_NONE:
-        break;
-    }
-    return "";
-}
-
-static void on_redis_changed(void *arg, bool up, enum redis_finding finding, struct slice detail)
-{
-    struct worker *worker = arg;
-    struct process *process = worker->process;
-    atomic_store(&process->redis_finding, (int)finding);
-    log_line(process->log, up && finding == REDIS_FINDING_NONE ? LOG_INFO : LOG_WARN,
-             up ? "redis is up" : "redis is down", LOG_INT("worker", worker->index),
-             LOG_STR("finding", worker_finding_text(finding)), LOG_TEXT("detail", detail));
-    if (!up && is_fatal(worker, finding))
-        fail(worker, "dedup.redis", worker_finding_text(finding));
-    worker->redis_was_up = worker->redis_was_up || up;
-    loop_wake(&process->waker);
-    heard(worker, AWAITED_REDIS);
-}
-
-static void on_journal_changed(void *arg, bool up, struct slice detail)
-{
-    struct worker *worker = arg;
-    if ((worker->awaited & AWAITED_POSTGRES) && (worker->awaited & AWAITED_KEYS))
-        load_keys(worker);
-    heard(worker, AWAITED_POSTGRES);
-    log_line(worker->process->log, up ? LOG_INFO : LOG_WARN,
-             up ? "postgres is up" : "postgres is down", LOG_INT("worker", worker->index),
-             LOG_TEXT("detail", detail));
+    worker_tell(worker, WORKER_FAILED);
 }
 
 /* ---- listening ---- */
@@ -181,12 +53,12 @@ static void open_listeners(struct worker *worker)
             char address[ADDRESS_TEXT_SIZE];
             const char *why = strerror(errno);
             address_format(&config->listen[i], address);
-            fail(worker, address, why);
+            worker_fail(worker, address, why);
             return;
         }
         worker->listener_count++;
     }
-    tell(worker, WORKER_LISTENING);
+    worker_tell(worker, WORKER_LISTENING);
 }
 
 /* ---- ending ---- */
@@ -213,12 +85,14 @@ static void close_stores(struct worker *worker)
 {
     struct gateway *gateway = &worker->gateway;
     worker->unflushed = gateway->journal->stats.pending_rows;
+    gateway_publish(gateway);
     account_publish(&worker->account, gateway->dedup, gateway->journal, gateway->upstreams,
                     loop_now_ms(&worker->loop));
-    worker->closing = worker->process->config->upstream_count + 2;
+    worker->closing = worker->process->config->upstream_count + 3;
     for (size_t i = 0; i < worker->process->config->upstream_count; i++)
         gateway->upstreams[i]->backend->close(gateway->upstreams[i], on_closed, worker);
     gateway->dedup->backend->close(gateway->dedup, on_closed, worker);
+    gateway->queue->backend->close(gateway->queue, on_closed, worker);
     gateway->journal->backend->close(gateway->journal, on_closed, worker);
 }
 
@@ -271,7 +145,8 @@ static void on_command(struct loop_waker *waker)
 static void on_publish(struct deadline *deadline)
 {
     struct worker *worker = container_of(deadline, struct worker, publish);
-    const struct gateway *gateway = &worker->gateway;
+    struct gateway *gateway = &worker->gateway;
+    gateway_publish(gateway);
     metric_set(worker->account.cells, worker->process->books->body_bytes, gateway->body_bytes);
     account_publish(&worker->account, gateway->dedup, gateway->journal, gateway->upstreams,
                     loop_now_ms(&worker->loop));
@@ -279,26 +154,15 @@ static void on_publish(struct deadline *deadline)
                  loop_now_ms(&worker->loop) + PUBLISH_MS);
 }
 
-static unsigned awaited_stores(const struct worker *worker)
-{
-    const struct config *config = worker->process->config;
-    unsigned awaited = config->dedup == DEDUP_REDIS ? AWAITED_REDIS : 0;
-    if (config->journal == JOURNAL_POSTGRES)
-        awaited |= AWAITED_POSTGRES;
-    if (config->dedup == DEDUP_MEMORY && worker->index == 0)
-        awaited |= AWAITED_KEYS; /* the first worker loads them for all */
-    return awaited;
-}
-
 /* The links were opened with the worker and speak from the loop; SQLite can be asked at once. */
 static void prepare(struct worker *worker)
 {
-    worker->awaited = awaited_stores(worker);
+    worker->awaited = worker_awaited_stores(worker);
     deadline_set(&worker->loop.deadlines, &worker->patience,
                  loop_now_ms(&worker->loop) + PATIENCE_MS);
     if (worker->awaited == AWAITED_KEYS)
-        load_keys(worker);
-    heard(worker, 0);
+        worker_load_keys(worker);
+    worker_heard(worker, 0);
 }
 
 static void *run(void *arg)
@@ -308,36 +172,11 @@ static void *run(void *arg)
     deadline_set(&worker->loop.deadlines, &worker->publish, loop_now_ms(&worker->loop));
     loop_run(&worker->loop);
     loop_close(&worker->loop);
-    tell(worker, WORKER_ENDED);
+    worker_tell(worker, WORKER_ENDED);
     return NULL;
 }
 
 /* ---- opening ---- */
-
-static enum status open_dedup(struct worker *worker)
-{
-    struct process *process = worker->process;
-    if (process->config->dedup == DEDUP_MEMORY)
-        return dedup_memory_open(&worker->loop, process->keys, &worker->gateway.dedup);
-    worker->redis = process->config->redis;
-    worker->redis.l1 = process->keys;
-    struct redis_listener listener = {.changed = on_redis_changed, .arg = worker};
-    return dedup_redis_open(&worker->loop, &worker->redis, listener, &worker->gateway.dedup);
-}
-
-static enum status open_journal(struct worker *worker)
-{
-    struct process *process = worker->process;
-    if (process->sqlite)
-        return journal_sqlite_open(&worker->loop, process->sqlite, &worker->owner,
-                                   &worker->gateway.journal);
-    worker->postgres = process->config->postgres;
-    worker->postgres.housekeeper = worker->index == 0;
-    worker->postgres.owner = worker->owner;
-    struct pg_listener listener = {.changed = on_journal_changed, .arg = worker};
-    return journal_postgres_open(&worker->loop, &worker->postgres, listener,
-                                 &worker->gateway.journal);
-}
 
 static enum status open_upstreams(struct worker *worker)
 {
@@ -360,6 +199,7 @@ static enum status open_gateway(struct worker *worker)
     gateway->upstreams = worker->upstreams;
     gateway->log = worker->process->log;
     gateway->account = &worker->account;
+    gateway->tidies = worker->index == 0;
     return gateway_open(gateway);
 }
 
@@ -381,8 +221,11 @@ struct opening {
 static enum status open_all(struct worker *worker)
 {
     static const struct opening openings[] = {
-        {"memory", allocate},          {"dedup store", open_dedup}, {"journal", open_journal},
-        {"upstreams", open_upstreams}, {"gateway", open_gateway},
+        {"memory", allocate},
+        {"dedup store", worker_open_dedup},
+        {"journal", worker_open_journal},
+        {"upstreams", open_upstreams},
+        {"gateway", open_gateway},
     };
     for (size_t i = 0; i < sizeof openings / sizeof openings[0]; i++) {
         enum status status = openings[i].open(worker);
@@ -406,13 +249,23 @@ static int start_thread(struct worker *worker)
     return error;
 }
 
+static struct uuid fresh_owner(void)
+{
+    struct uuid_source ids;
+    struct clock clock = {0};
+    uuid_source_init(&ids);
+    clock_refresh(&clock);
+    return uuid_v7(&ids, clock.wall_ms);
+}
+
 enum status worker_start(struct worker *worker, struct process *process, size_t index)
 {
     *worker = (struct worker){.process = process, .index = index};
+    worker->owner = fresh_owner();
     worker->publish.expired = on_publish;
-    worker->reload.expired = on_reload;
+    worker->reload.expired = worker_on_reload;
     worker->cut.expired = on_cut;
-    worker->patience.expired = on_patience_over;
+    worker->patience.expired = worker_on_patience_over;
     worker->waker.woken = on_command;
     enum status status = loop_open(&worker->loop);
     if (status == STATUS_OK)

@@ -37,7 +37,7 @@ struct process {
     struct books *books;
     struct gateway_shared shared;
     struct key_table *keys;      /* the memory store, or L1; may be NULL */
-    struct sqlite_store *sqlite; /* NULL with PostgreSQL */
+    struct sqlite_store *sqlite; /* the journal, or PostgreSQL's spool; NULL: no spool */
     struct loop_waker waker;     /* a worker's phase changed */
     _Atomic bool keys_loaded;
     _Atomic int redis_finding; /* enum redis_finding, the last one told */
@@ -77,6 +77,25 @@ NODISCARD enum status worker_start(struct worker *worker, struct process *proces
 
 /* What a Redis link found wrong, for people; "" for nothing. Static storage. */
 const char *worker_finding_text(enum redis_finding finding);
+
+/* Of the worker's own files. Tells main of a phase; of a failure, with its reason. */
+void worker_tell(struct worker *worker, enum worker_phase phase);
+void worker_fail(struct worker *worker, const char *what, const char *why);
+
+/* The stores this worker has to hear from before it may listen, and that one has spoken. */
+unsigned worker_awaited_stores(const struct worker *worker);
+void worker_heard(struct worker *worker, unsigned from);
+
+/* Begins loading the window's keys into the memory store. */
+void worker_load_keys(struct worker *worker);
+
+/* Deadlines: load again; a store has been silent for too long. */
+void worker_on_reload(struct deadline *deadline);
+void worker_on_patience_over(struct deadline *deadline);
+
+/* Open the dedup store; the journal and the queue (with PostgreSQL, and its spool). */
+NODISCARD enum status worker_open_dedup(struct worker *worker);
+NODISCARD enum status worker_open_journal(struct worker *worker);
 
 /* Asks for something; any thread. */
 void worker_ask(struct worker *worker, enum worker_command command);

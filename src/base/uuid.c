@@ -73,6 +73,13 @@ struct uuid uuid_v7(struct uuid_source *source, uint64_t wall_ms)
     return id;
 }
 
+uint64_t uuid_source_random(struct uuid_source *source)
+{
+    uint64_t bits;
+    take_random(source, (uint8_t *)&bits, sizeof(bits));
+    return bits;
+}
+
 uint64_t uuid_time_ms(const struct uuid *id)
 {
     uint64_t ms = 0;

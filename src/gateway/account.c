@@ -23,6 +23,7 @@ static const char *const tally_names[TALLIES] = {
     [TALLY_LEASE_LAPSED] = "lease_lapsed",
     [TALLY_LEASE_LOST] = "lease_lost",
     [TALLY_RECORD_UNCONFIRMED] = "record_unconfirmed",
+    [TALLY_RECORD_LATE] = "record_late",
     [TALLY_CLIENT_GONE] = "client_gone",
     [TALLY_PARKED] = "parked",
 };
@@ -184,6 +185,7 @@ static enum status declare(const struct config *config, struct books *books)
     for (size_t i = 0; i < books->upstream_count; i++)
         declare_upstream(books->metrics, &buf, config->upstreams[i].name, &books->upstreams[i]);
     declare_stores(books->metrics, books);
+    books_declare_queue(config, books);
     declare_process(books->metrics, books);
     buf_done(&buf);
     return books->log_dropped == METRIC_NONE ? STATUS_NO_MEMORY
@@ -201,8 +203,9 @@ enum status books_open(const struct config *config, struct metrics *metrics,
     books->upstream_count = config->upstream_count;
     books->routes = calloc(config->route_count + 1, sizeof *books->routes);
     books->upstreams = calloc(config->upstream_count + 1, sizeof *books->upstreams);
-    enum status status = books->routes && books->upstreams ? declare(config, books)
-                                                           : STATUS_NO_MEMORY;
+    books->lanes = calloc(config->upstream_count + 1, sizeof *books->lanes);
+    bool ok = books->routes && books->upstreams && books->lanes;
+    enum status status = ok ? declare(config, books) : STATUS_NO_MEMORY;
     if (status != STATUS_OK) {
         books_close(books);
         return status;
@@ -217,6 +220,7 @@ void books_close(struct books *books)
         return;
     free(books->routes);
     free(books->upstreams);
+    free(books->lanes);
     free(books);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The steps that do the work: forward to the upstream, record in the journal, settle or release the
- * claim. The order is the contract: journal before settle, both before the answer (exchange.h).
+ * The steps that do the work while the sender waits: forward to the upstream, record in the
+ * journal. The order is the contract: journal before settle, both before the answer (exchange.h).
+ * What is done later for a queue route is accepted in enqueue.c.
  */
 #include "exchange.h"
 #include "heads.h"
@@ -9,50 +10,12 @@
 #include "respond.h"
 #include <postern/base/fault.h>
 
-#define RENEWALS_PER_LEASE 3u /* a live exchange renews at a third of its lease: two may fail */
 #define SQLITE_RECORD_WAIT_MS                                                                      \
     10000u                       /* a disk that takes longer for one commit counts as failed       \
                                   */
 #define PG_RECORD_MARGIN_MS 500u /* beyond the link's own time-out, so that its answer is seen */
 
 /* ---- forward ---- */
-
-static void on_renewed(struct dedup_op *op)
-{
-    struct exchange *ex = container_of(op, struct exchange, renew);
-    ex->renewing = false;
-    if (op->hold == HOLD_LOST && !ex->lease_lost) {
-        ex->lease_lost = true;
-        account_tally(ex->gateway->account, TALLY_LEASE_LOST);
-    }
-    exchange_resume(ex,
-                    EX_KEY); /* beside the steps: no step waits for it, so it is nobody's finish */
-}
-
-static void arm_renewal(struct exchange *ex)
-{
-    uint64_t at_ms = loop_now_ms(ex->gateway->loop) + ex->route->lease_ms / RENEWALS_PER_LEASE;
-    deadline_set(&ex->gateway->loop->deadlines, &ex->renew_at, at_ms);
-}
-
-static void on_renewal_due(struct deadline *deadline)
-{
-    struct exchange *ex = container_of(deadline, struct exchange, renew_at);
-    arm_renewal(ex);
-    if (ex->renewing)
-        return;
-    ex->renew = (struct dedup_op){
-        .route = ex->route->name,
-        .key = ex->key,
-        .token = ex->event_id,
-        .lease_ms = ex->route->lease_ms,
-        .answered = on_renewed,
-    };
-    if (dedup_renew(ex->gateway->dedup, &ex->renew) == OP_PENDING) {
-        ex->renewing = true;
-        ex->owed++;
-    }
-}
 
 static void on_turn_end(struct loop_hook *hook)
 {
@@ -101,9 +64,7 @@ enum ex_state begin_forward(struct exchange *ex)
         .is_head_request = slice_eq(ex->request.method, SLICE("HEAD")),
         .arena = &ex->arena,
     };
-    ex->renew_at.expired = on_renewal_due;
-    if (ex->claimed == CLAIM_HELD)
-        arm_renewal(ex);
+    exchange_keep_claim(ex);
     if (upstream_submit(ex->gateway->upstreams[ex->route->upstream], &ex->call) == OP_READY)
         return finish_forward(ex);
     ex->calling = true;
@@ -240,102 +201,4 @@ enum ex_state finish_record(struct exchange *ex)
 enum ex_state timeout_record(struct exchange *ex)
 {
     return record_failed(ex);
-}
-
-/* ---- settle ---- */
-
-static void on_settled(struct dedup_op *op)
-{
-    exchange_resume(container_of(op, struct exchange, hold), EX_SETTLE);
-}
-
-static struct dedup_op hold_op(const struct exchange *ex, void (*answered)(struct dedup_op *op))
-{
-    return (struct dedup_op){
-        .route = ex->route->name,
-        .key = ex->key,
-        .token = ex->event_id,
-        .window_ms = ex->route->window_ms,
-        .done = {.event_id = ex->event_id,
-                 .status = ex->status,
-                 .accepted_at_ms = ex->gateway->loop->clock.wall_ms},
-        .answered = answered,
-    };
-}
-
-enum ex_state begin_settle(struct exchange *ex)
-{
-    exchange_lap_us(ex);
-    deadline_clear(&ex->gateway->loop->deadlines, &ex->renew_at);
-    ex->hold = hold_op(ex, on_settled);
-    if (dedup_settle(ex->gateway->dedup, &ex->hold) == OP_READY)
-        return finish_settle(ex);
-    ex->owed++;
-    return EX_WAIT;
-}
-
-static void tally_hold(struct exchange *ex, enum tally when_unknown)
-{
-    struct account *account = ex->gateway->account;
-    switch (ex->hold.hold) {
-    case HOLD_KEPT:
-        break;
-    case HOLD_LAPSED:
-        if (ex->claimed == CLAIM_HELD)
-            account_tally(account, TALLY_LEASE_LAPSED);
-        break;
-    case HOLD_LOST:
-        if (ex->claimed == CLAIM_HELD && !ex->lease_lost)
-            account_tally(account, TALLY_LEASE_LOST);
-        break;
-    case HOLD_UNKNOWN:
-        account_tally(account, when_unknown);
-        break;
-    }
-}
-
-enum ex_state finish_settle(struct exchange *ex)
-{
-    FAULT_POINT("after_settle");
-    account_timer(ex->gateway->account, exchange_route_index(ex), TIMER_SETTLE,
-                  exchange_lap_us(ex));
-    tally_hold(ex, TALLY_SETTLE_UNKNOWN);
-    waiters_wake(ex->gateway->shared->waiters, &ex->key, WAKE_ALL);
-    return EX_RESPOND;
-}
-
-enum ex_state timeout_settle(struct exchange *ex)
-{
-    account_tally(ex->gateway->account, TALLY_SETTLE_UNKNOWN);
-    return EX_RESPOND;
-}
-
-/* ---- release ---- */
-
-static void on_released(struct dedup_op *op)
-{
-    exchange_resume(container_of(op, struct exchange, hold), EX_RELEASE);
-}
-
-enum ex_state begin_release(struct exchange *ex)
-{
-    deadline_clear(&ex->gateway->loop->deadlines, &ex->renew_at);
-    ex->hold = hold_op(ex, on_released);
-    if (dedup_release(ex->gateway->dedup, &ex->hold) == OP_READY)
-        return finish_release(ex);
-    ex->owed++;
-    return EX_WAIT;
-}
-
-enum ex_state finish_release(struct exchange *ex)
-{
-    tally_hold(ex, TALLY_RELEASE_UNKNOWN);
-    waiters_wake(ex->gateway->shared->waiters, &ex->key, WAKE_ONE);
-    return EX_RESPOND;
-}
-
-enum ex_state timeout_release(struct exchange *ex)
-{
-    account_tally(ex->gateway->account, TALLY_RELEASE_UNKNOWN);
-    return EX_RESPOND;
 }

@@ -50,6 +50,9 @@ const struct ex_step ex_steps[EX_STATES] = {
        answer. */
     [EX_FORWARD] = {"forward", begin_forward, finish_forward, late_forward, never, deadline_none,
                     GONE_DETACH},
+    /* late: now it is certain, the claim is settled or released. */
+    [EX_ENQUEUE] = {"enqueue", begin_enqueue, finish_enqueue, late_enqueue, timeout_enqueue,
+                    deadline_enqueue, GONE_DETACH},
     /* late: the record is written after all, which is what we wanted. */
     [EX_RECORD] = {"record", begin_record, finish_record, late_ignore, timeout_record,
                    deadline_record, GONE_DETACH},
@@ -78,7 +81,8 @@ static void list_if_free(struct exchange *ex)
 static void conclude(struct exchange *ex)
 {
     struct gateway *gw = ex->gateway;
-    deadline_clear(&gw->loop->deadlines, &ex->renew_at);
+    if (!ex->enqueuing)
+        deadline_clear(&gw->loop->deadlines, &ex->renew_at);
     loop_undefer(&ex->settled_in);
     waiters_leave(&ex->waiter);
     if (ex->calling) {
@@ -149,6 +153,11 @@ enum ex_state exchange_end(struct exchange *ex, enum outcome outcome)
     ex->outcome = outcome;
     bool keep_pending = outcome == OUTCOME_FAILED_TIMEOUT && ex->route->on_timeout == TIMEOUT_HOLD;
     return ex->claimed == CLAIM_NONE || keep_pending ? EX_RESPOND : EX_RELEASE;
+}
+
+enum ex_state exchange_work(const struct exchange *ex)
+{
+    return ex->route->mode == ROUTE_QUEUE ? EX_ENQUEUE : EX_FORWARD;
 }
 
 uint64_t exchange_lap_us(struct exchange *ex)

@@ -7,21 +7,21 @@
  *     |
  *   conn_on_bytes -> http1_next -> exchange_begin -> exchange_body* -> exchange_body_end
  *                                                                            |
- *                                   receive~> -> key -> claim~> <---- park~> (a copy in flight:
- * wait for the first one) |            |      |  |            ^ refused        |   no key   | |  '-
- * in flight-'
- *              .---------------------'  .---------'      |  '- duplicate, 409, 503 -----------.
- *              |                        v                v first                               |
- *              |                     forward~> <======> upstream                               |
- *              |                        |      \                                               |
- *              |                success |       \ anything else                                |
- *              |                        v        v                                             |
- *              |                     record~>  release~> (the key is free again: the retry     |
- *              |                        |        |        is served at once)                   |
- *              |                        v        |                                             |
- *              |                     settle~>    |                                             |
- *              |                        v        v                                             v
- *              '----------------------------> respond~> ---------------------------------> done
+ *                 receive~> -> key -> claim~> <---- park~>  (a copy in flight waits for the first)
+ *                    |          |      |  |  \        ^
+ *            refused |   no key |      |  |   '-------'
+ *                    |     .----'      |  '- duplicate, 409, 503 ----------------------.
+ *                    |     |           | first                                         |
+ *                    |     v           v                                               |
+ *                    |   proxy, observe: forward~> <=> upstream     queue: enqueue~>   |
+ *                    |          success |       \ anything else       |       \ failed |
+ *                    |                  v        v           committed |        v      |
+ *                    |              record~>  release~>                |    release~>  |
+ *                    |                  |        |      courier <------|        |      |
+ *                    |                  v        |                     v        |      |
+ *                    |              settle~>     |                 settle~>     |      |
+ *                    |                  v        v                     v        v      v
+ *                    '--------------> respond~> -------------------------------------> done
  *
  *   ~> may wait; one callback resumes it.
  *
@@ -54,6 +54,7 @@ enum ex_state {
     EX_CLAIM,
     EX_PARK,
     EX_FORWARD,
+    EX_ENQUEUE,
     EX_RECORD,
     EX_SETTLE,
     EX_RELEASE,
@@ -133,7 +134,9 @@ struct exchange {
     struct buf held;             /* body pieces of the answer, until they may go out */
     bool answer_complete, answer_broken;
     struct journal_op record;
-    bool recorded;
+    bool enqueuing; /* the append of a queue's event is not certain yet: the claim is kept */
+    uint64_t leased_until_ms; /* monotonic: the queued row's lease */
+    bool reserved;            /* the courier keeps a place for its first attempt */
 
     /* the end */
     enum outcome outcome;
@@ -174,6 +177,15 @@ void exchange_client_drained(struct exchange *ex);
  * held and the outcome is a failure). */
 enum ex_state exchange_end(struct exchange *ex, enum outcome outcome);
 
+/* For the steps: the state that does a route's work: forward or enqueue. */
+enum ex_state exchange_work(const struct exchange *ex);
+
+/* For the steps: renews the claim, if it is ours, until it is settled or released. */
+void exchange_keep_claim(struct exchange *ex);
+
+/* Settles (`accepted`) or releases a claim whose exchange has left; the answer is only owed. */
+void exchange_hold_late(struct exchange *ex, bool accepted);
+
 /* For callbacks: an owed answer came that belongs to step `from`. */
 void exchange_resume(struct exchange *ex, enum ex_state from);
 
@@ -210,6 +222,10 @@ enum ex_state begin_park(struct exchange *ex), finish_park(struct exchange *ex);
 uint64_t deadline_park(const struct exchange *ex);
 enum ex_state begin_forward(struct exchange *ex), finish_forward(struct exchange *ex);
 void late_forward(struct exchange *ex);
+enum ex_state begin_enqueue(struct exchange *ex), finish_enqueue(struct exchange *ex);
+enum ex_state timeout_enqueue(struct exchange *ex);
+void late_enqueue(struct exchange *ex);
+uint64_t deadline_enqueue(const struct exchange *ex);
 enum ex_state begin_record(struct exchange *ex), finish_record(struct exchange *ex);
 enum ex_state timeout_record(struct exchange *ex);
 uint64_t deadline_record(const struct exchange *ex);

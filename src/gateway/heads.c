@@ -1,63 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Heads towards the upstream and the client. Hop-by-hop fields are dropped in both directions, and
- * so are Postern-* fields that came from outside: only this gateway says what it did.
+ * Heads for the exchange: the upstream's (forward_head.c writes it) and the client's. Hop-by-hop
+ * fields are dropped in both directions, and so are Postern-* fields that came from outside: only
+ * this gateway says what it did.
  */
 #include "heads.h"
 
-#define HEX_ID_LEN 32
-
-/* Fields of the request that this gateway writes itself, or answers itself. */
-static bool request_field_is_ours(enum http_field_id id)
-{
-    return id == FIELD_HOST || id == FIELD_CONTENT_LENGTH || id == FIELD_EXPECT ||
-           id == FIELD_POSTERN || id == FIELD_X_FORWARDED_FOR || id == FIELD_X_FORWARDED_HOST ||
-           id == FIELD_X_FORWARDED_PROTO;
-}
-
-static enum status write_request_fields(struct exchange *ex)
-{
-    for (size_t i = 0; i < ex->request.field_count; i++) {
-        const struct http_field *field = &ex->request.fields[i];
-        if (field->hop_by_hop || request_field_is_ours(field->id))
-            continue;
-        enum status status = http1_write_field(&ex->text, field->name, field->value);
-        if (status != STATUS_OK)
-            return status;
-    }
-    return STATUS_OK;
-}
-
-/* The chain as received and then our peer: the last entry is the one this gateway vouches for. */
-static enum status write_forwarded_for(struct exchange *ex)
-{
-    struct buf *buf = &ex->text;
-    enum status status = buf_append(buf, SLICE("X-Forwarded-For: "));
-    for (size_t i = 0; i < ex->request.field_count && status == STATUS_OK; i++) {
-        const struct http_field *field = &ex->request.fields[i];
-        if (field->id != FIELD_X_FORWARDED_FOR || field->hop_by_hop || field->value.len == 0)
-            continue;
-        if ((status = buf_append(buf, field->value)) == STATUS_OK)
-            status = buf_append(buf, SLICE(", "));
-    }
-    if (status == STATUS_OK)
-        status = buf_append(buf, ex->client_address);
-    return status == STATUS_OK ? buf_append(buf, SLICE("\r\n")) : status;
-}
-
-/* W3C Trace Context: passed on as it came (with the other fields), or begun here from the event's
- * id. */
-static enum status write_traceparent(struct exchange *ex)
-{
-    if (http_field_by_id(&ex->request, FIELD_TRACEPARENT))
-        return STATUS_OK;
-    char text[3 + HEX_ID_LEN + 1 + 16 + 3] = "00-";
-    hex_format(slice_of(ex->event_id.bytes, sizeof ex->event_id.bytes), text + 3);
-    text[3 + HEX_ID_LEN] = '-';
-    memcpy(text + 4 + HEX_ID_LEN, text + 3 + 16, 16); /* the random half of the id */
-    memcpy(text + 4 + HEX_ID_LEN + 16, "-00", 3);
-    return http1_write_field(&ex->text, SLICE("traceparent"), slice_of(text, sizeof text));
-}
+#include "forward_head.h"
 
 static enum status write_event_id(struct exchange *ex, const struct uuid *id)
 {
@@ -66,44 +15,21 @@ static enum status write_event_id(struct exchange *ex, const struct uuid *id)
     return http1_write_field(&ex->text, SLICE("Postern-Event-Id"), slice_of(text, sizeof text));
 }
 
-static enum status write_our_request_fields(struct exchange *ex)
-{
-    struct buf *buf = &ex->text;
-    enum status status = write_forwarded_for(ex);
-    if (status == STATUS_OK && ex->request.host.len > 0)
-        status = http1_write_field(buf, SLICE("X-Forwarded-Host"), ex->request.host);
-    if (status == STATUS_OK)
-        status = buf_append(buf, ex->client && ex->client->secure
-                                     ? SLICE("X-Forwarded-Proto: https\r\n")
-                                     : SLICE("X-Forwarded-Proto: http\r\n"));
-    if (status == STATUS_OK)
-        status = buf_append(buf, SLICE("Via: 1.1 postern\r\nPostern-Attempt: 1\r\n"));
-    if (status == STATUS_OK)
-        status = write_event_id(ex, &ex->event_id);
-    if (status == STATUS_OK && ex->marked != OUTCOME_NONE)
-        status = http1_write_field(buf, SLICE("Postern-Outcome"),
-                                   slice_str(outcome_row(ex->marked)->header));
-    return status == STATUS_OK ? write_traceparent(ex) : status;
-}
-
-/* A request without a body keeps being one; an empty POST says so (RFC 9110 8.6). */
-static bool needs_length(const struct exchange *ex)
-{
-    return ex->request.body != HTTP_BODY_NONE || buf_len(&ex->body) > 0;
-}
-
 enum status write_upstream_head(struct exchange *ex)
 {
+    struct forward forward = {
+        .request = &ex->request,
+        .body = buf_slice(&ex->body),
+        .client = ex->client_address,
+        .secure = ex->client && ex->client->secure,
+        .event_id = ex->event_id,
+        .attempt = 1,
+        .marked = ex->marked,
+        .signer = ex->gateway->signers[exchange_route_index(ex)],
+        .wall_ms = ex->gateway->loop->clock.wall_ms,
+    };
     buf_clear(&ex->text);
-    enum status status =
-        http1_write_request_line(&ex->text, ex->request.method, ex->request.target);
-    if (status == STATUS_OK)
-        status = write_request_fields(ex);
-    if (status == STATUS_OK)
-        status = write_our_request_fields(ex);
-    if (status == STATUS_OK && needs_length(ex))
-        status = http1_write_field_u64(&ex->text, SLICE("Content-Length"), buf_len(&ex->body));
-    return status;
+    return write_forward_head(&ex->text, &forward);
 }
 
 /* ---- towards the client ---- */
@@ -233,13 +159,15 @@ static enum status write_own_head(struct exchange *ex, const struct outcome_row 
 enum status write_own_answer(struct exchange *ex)
 {
     const struct outcome_row *row = outcome_row(ex->outcome);
-    bool is_known = ex->outcome == OUTCOME_DUPLICATE;
+    bool is_queued = row->status == 0; /* nothing to relay: the answer of a queue is our own */
+    bool is_known = ex->outcome == OUTCOME_DUPLICATE || is_queued;
     buf_clear(&ex->text);
     buf_clear(&ex->held);
     enum status status = is_known ? write_known_body(ex, row->header) : write_problem_body(ex, row);
     if (status != STATUS_OK)
         return status;
     if (is_known)
-        return write_own_head(ex, row, ex->route->duplicate_status, SLICE("application/json"));
+        return write_own_head(ex, row, is_queued ? 202 : ex->route->duplicate_status,
+                              SLICE("application/json"));
     return write_own_head(ex, row, row->status, SLICE("application/problem+json"));
 }

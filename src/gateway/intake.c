@@ -122,7 +122,7 @@ static enum ex_state take_key(struct exchange *ex, const struct key_result *made
 static enum ex_state pass_without_key(struct exchange *ex)
 {
     ex->bypass = OUTCOME_BYPASSED_NO_KEY;
-    return EX_FORWARD;
+    return exchange_work(ex);
 }
 
 static enum ex_state key_missing(struct exchange *ex)
@@ -146,14 +146,19 @@ static enum ex_state key_missing(struct exchange *ex)
     return pass_without_key(ex); /* an empty body has no key either */
 }
 
+static bool promises_record(const struct route_opts *route)
+{
+    return route->mode == ROUTE_QUEUE ||
+           (route->ack == ACK_DURABLE && route->mode != ROUTE_OBSERVE);
+}
+
 enum ex_state begin_key(struct exchange *ex)
 {
     const struct route_opts *route = ex->route;
-    /* A durable route promises the record before the answer. Known to be impossible now, so the
-     * upstream isn't asked. */
-    if (route->ack == ACK_DURABLE && route->mode != ROUTE_OBSERVE &&
-        !ex->gateway->journal->stats.up)
-        return exchange_end(ex, OUTCOME_REJECTED_JOURNAL);
+    /* The record is promised before the answer. Known to be impossible now, so nothing is begun. */
+    if (promises_record(route) && !ex->gateway->journal->stats.up)
+        return exchange_end(ex, route->mode == ROUTE_QUEUE ? OUTCOME_REJECTED_QUEUE
+                                                           : OUTCOME_REJECTED_JOURNAL);
     struct key_result made = make_key(ex, route->keys, route->key_count);
     if (made.found)
         return take_key(ex, &made);
@@ -204,7 +209,7 @@ static enum ex_state claim_unknown(struct exchange *ex)
         return exchange_end(ex, OUTCOME_UNKNOWN_STORE);
     ex->claimed = CLAIM_UNSURE; /* if it is accepted, settle will try to say so */
     ex->bypass = OUTCOME_BYPASSED_STORE;
-    return EX_FORWARD;
+    return exchange_work(ex);
 }
 
 static enum ex_state claim_duplicate(struct exchange *ex)
@@ -230,7 +235,7 @@ enum ex_state finish_claim(struct exchange *ex)
     case VERDICT_FIRST:
         FAULT_POINT("after_claim");
         ex->claimed = CLAIM_HELD;
-        return EX_FORWARD;
+        return exchange_work(ex);
     case VERDICT_DUPLICATE:
         return claim_duplicate(ex);
     case VERDICT_IN_FLIGHT:

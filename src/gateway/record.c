@@ -1,44 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The journal's record of an accepted event. Credentials are not evidence: their values are
- * replaced by "***".
+ * replaced by "***". A queue's event keeps them, since they have to be delivered with it.
  */
 #include "record.h"
 
-static bool ends_with(struct slice name, struct slice end)
+#include <postern/policy/credential.h>
+
+/* What a line says: credentials are masked unless they have to be delivered, and the host is the
+ * one that counted (an absolute-form target overrides the field). */
+static struct slice line_value(const struct exchange *ex, const struct http_field *field)
 {
-    return name.len >= end.len && slice_ieq(slice_skip(name, name.len - end.len), end);
+    if (ex->route->mode != ROUTE_QUEUE)
+        return credential_is_field(field->name) ? CREDENTIAL_MASK : field->value;
+    return field->id == FIELD_HOST ? ex->request.host : field->value;
 }
 
-/* By the end of the name, since every sender has its own beginning ("X-Gitlab-Token"). Signatures
- * prove a body and open no door: they stay. */
-static bool is_credential(struct slice name)
-{
-    return ends_with(name, SLICE("token")) || ends_with(name, SLICE("secret")) ||
-           ends_with(name, SLICE("cookie")) || ends_with(name, SLICE("authorization")) ||
-           ends_with(name, SLICE("password")) || ends_with(name, SLICE("api-key")) ||
-           ends_with(name, SLICE("apikey")) || ends_with(name, SLICE("subscription-key"));
-}
-
-/* The fields as lines, in ex->text: the upstream's head there has been sent. */
+/* The fields as lines, in ex->text: the upstream's head there has been sent. An empty chunked body
+ * leaves no trace but a length. */
 static enum status write_lines(struct exchange *ex)
 {
+    enum status status = STATUS_OK;
     buf_clear(&ex->text);
-    for (size_t i = 0; i < ex->request.field_count; i++) {
+    for (size_t i = 0; i < ex->request.field_count && status == STATUS_OK; i++) {
         const struct http_field *field = &ex->request.fields[i];
-        if (field->hop_by_hop)
-            continue;
-        struct slice value = is_credential(field->name) ? SLICE("***") : field->value;
-        enum status status = http1_write_field(&ex->text, field->name, value);
-        if (status != STATUS_OK)
-            return status;
+        if (!field->hop_by_hop)
+            status = http1_write_field(&ex->text, field->name, line_value(ex, field));
     }
-    return STATUS_OK;
+    if (status == STATUS_OK && ex->request.body == HTTP_BODY_CHUNKED)
+        status = http1_write_field_u64(&ex->text, SLICE("Content-Length"), buf_len(&ex->body));
+    return status;
+}
+
+static struct slice mode_word(enum route_mode mode)
+{
+    switch (mode) {
+    case ROUTE_PROXY:
+        return SLICE("proxy");
+    case ROUTE_OBSERVE:
+        return SLICE("observe");
+    case ROUTE_QUEUE:
+        break;
+    }
+    return SLICE("queue");
 }
 
 enum status record_make(struct exchange *ex, struct journal_record *ret_record)
 {
     const struct http_field *type = http_field_by_id(&ex->request, FIELD_CONTENT_TYPE);
+    bool queued = ex->route->mode == ROUTE_QUEUE;
     enum status status = write_lines(ex);
     if (status != STATUS_OK)
         return status;
@@ -56,11 +66,12 @@ enum status record_make(struct exchange *ex, struct journal_record *ret_record)
         .received_at_ms = ex->received_wall_ms,
         .window_ends_at_ms = ex->has_key ? ex->gateway->loop->clock.wall_ms + ex->route->window_ms
                                          : 0,
-        .mode = ex->route->mode == ROUTE_OBSERVE ? SLICE("observe") : SLICE("proxy"),
-        .state = SLICE("delivered"),
+        .mode = mode_word(ex->route->mode),
+        .state = queued ? SLICE("queued") : SLICE("delivered"),
         .outcome = slice_str(outcome_row(ex->outcome)->name),
-        .response_status = ex->status,
+        .response_status = queued ? 0 : ex->status,
         .duration_ms = (uint32_t)(ex->forwarded_us / 1000),
+        .queued = queued,
     };
     return STATUS_OK;
 }

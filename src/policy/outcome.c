@@ -226,6 +226,16 @@ static const struct outcome_row rows[] = {
                                             "the event again later.",
                                   .retry_after_s = STORE_RETRY_S},
 
+    [OUTCOME_REJECTED_QUEUE] = {.name = "rejected_queue",
+                                .header = "rejected",
+                                .book = BOOK_REJECTED,
+                                .status = 503,
+                                .type = "queue",
+                                .title = "Queue not available",
+                                .detail = "The event could not be made durable and was not "
+                                          "accepted; nothing of it is left. Send it again later.",
+                                .retry_after_s = STORE_RETRY_S},
+
     [OUTCOME_FAILED_STATUS] = {.name = "failed_status",
                                .header = "failed",
                                .book = BOOK_FAILED,
@@ -285,6 +295,16 @@ static const struct outcome_row rows[] = {
                                .detail = "Whether the event was seen before can't be said now, and "
                                          "this route forwards nothing unchecked. Send the event "
                                          "again later.",
+                               .retry_after_s = STORE_RETRY_S},
+    [OUTCOME_UNKNOWN_QUEUE] = {.name = "unknown_queue",
+                               .header = "unknown",
+                               .book = BOOK_UNKNOWN,
+                               .status = 503,
+                               .type = "queue-unconfirmed",
+                               .title = "Not confirmed yet",
+                               .detail = "The event was handed to the journal, which has not "
+                                         "confirmed it yet. Send it again later: if it was "
+                                         "accepted, that will be answered as a duplicate.",
                                .retry_after_s = STORE_RETRY_S},
 };
 static_assert(sizeof rows / sizeof *rows == OUTCOMES, "a row for each outcome");

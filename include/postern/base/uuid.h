@@ -32,6 +32,9 @@ void uuid_source_init(struct uuid_source *source);
 /* The next id, greater than the one before from this source, even if the wall clock steps back. */
 struct uuid uuid_v7(struct uuid_source *source, uint64_t wall_ms);
 
+/* 64 uniform bits of the same source, for jitter and the like. */
+uint64_t uuid_source_random(struct uuid_source *source);
+
 /* The wall-clock milliseconds inside a v7 id. */
 uint64_t uuid_time_ms(const struct uuid *id);
 

@@ -27,6 +27,8 @@ enum tally {
     TALLY_LEASE_LOST,         /* another owner had taken the key when we renewed or settled */
     TALLY_RECORD_UNCONFIRMED, /* an accepted event's record was not taken or not confirmed in time;
                                  it may still be written */
+    TALLY_RECORD_LATE,        /* a queued event was confirmed after its sender had been told 503:
+                                 it is accepted */
     TALLY_CLIENT_GONE,        /* the client left while its event was at work */
     TALLY_PARKED,             /* copies that waited for an event in flight */
     TALLIES
@@ -43,12 +45,28 @@ struct upstream_series {
     metric_id connects, connect_failures, reuses, restarts, in_flight, queued, idle;
 };
 
+/* Queued deliveries of one upstream. */
+struct lane_series {
+    metric_id calling, waiting, attempts, failures, breaker, breaker_opened;
+};
+
+/* The queue, and the spool beside the journal. */
+struct queue_series {
+    metric_id up, taken, fenced, leases_lost, errors, pending;
+    metric_id results[QUEUE_RESULTS];
+    metric_id queued, dead, parked, oldest_due, parked_total, unparked_total, expired_total;
+    metric_id spool_rows, spool_bytes, spool_oldest, spool_away, spool_full, spool_set_aside;
+    metric_id spooled_total, drained_total, spool_torn;
+};
+
 struct books {
     struct metrics *metrics;
     size_t route_count, upstream_count;
     struct route_series
         *routes; /* route_count + 1: the last counts requests that matched no route */
     struct upstream_series *upstreams;
+    struct lane_series *lanes; /* by upstream */
+    struct queue_series queue;
     metric_id tallies[TALLIES];
     metric_id connections, connections_total, connections_refused, body_bytes;
     metric_id dedup_up, dedup_errors, dedup_reconnects, dedup_pending, dedup_doubtful, dedup_debts,
@@ -73,7 +91,8 @@ struct account {
     uint32_t *in_progress; /* by route, the unrouted last */
     bool tells_shared;     /* what all workers share is told by one: the key table's size */
     uint64_t batches_seen;
-    uint64_t log_window_ms; /* rate cap of failure lines */
+    uint64_t parked, unparked, expired; /* by the rounds of tidying so far */
+    uint64_t log_window_ms;             /* rate cap of failure lines */
     uint32_t log_lines, log_suppressed;
     uint32_t access_turn;
 };
@@ -98,6 +117,30 @@ void account_miss(struct account *account, size_t route, enum key_miss miss);
 
 /* One more of a tally. */
 void account_tally(struct account *account, enum tally tally);
+
+/* What a lane tells of itself. */
+struct lane_figures {
+    uint32_t calling, waiting;
+    uint64_t attempts, failures; /* failures: no answer, or 5xx */
+    uint32_t breaker;            /* enum breaker_state */
+    uint64_t breaker_opened;
+};
+
+/* Publishes a lane; `upstream` is its index. */
+void account_lane(struct account *account, size_t upstream, const struct lane_figures *figures);
+
+/* Publishes outcomes by enum queue_result, leases lost, and the queue's own counters. */
+void account_courier(struct account *account, const uint64_t results[QUEUE_RESULTS],
+                     uint64_t leases_lost, const struct queue_stats *stats);
+
+/* A round of tidying succeeded. */
+void account_queue(struct account *account, const struct queue_upkeep *upkeep);
+
+/* Publishes the spool; `wall_ms` is now. Only the worker that tells what is shared does. */
+void account_spool(struct account *account, const struct spool_stats *stats, uint64_t wall_ms);
+
+/* Declares the series of queue, lanes and spool; for books_open. */
+void books_declare_queue(const struct config *config, struct books *books);
 
 /* Publishes the stores' and upstreams' own counters, and the difference of the books; called now
  * and then by the worker. */

@@ -14,6 +14,7 @@
 #include <postern/io/loop.h>
 #include <postern/net/upstream.h>
 #include <postern/policy/digest.h>
+#include <postern/policy/sign.h>
 #include <postern/store/dedup.h>
 #include <postern/store/journal.h>
 #include <stdatomic.h>
@@ -27,6 +28,8 @@ struct gateway_shared {
     struct waiters *waiters;      /* exchanges parked on an event in flight */
 };
 
+struct courier;
+
 struct gateway {
     /* set by the owner before gateway_open; borrowed */
     struct loop *loop;
@@ -34,11 +37,15 @@ struct gateway {
     struct gateway_shared *shared;
     struct dedup *dedup;
     struct journal *journal;
+    struct queue *queue; /* NULL: this worker delivers nothing (then no route is mode: queue) */
+    bool tidies;         /* this worker tidies the queue, for the process */
     struct upstream **upstreams; /* by index in config->upstreams */
     struct log *log;
     struct account *account; /* this worker's books */
     /* own */
     struct digester *digester;
+    struct courier *courier; /* NULL without a queue */
+    struct signer **signers; /* by route; NULL where nothing is signed */
     struct uuid_source ids;
     struct waiter_inbox *inbox;
     struct list spare; /* struct exchange */
@@ -71,6 +78,9 @@ void gateway_drain(struct gateway *gateway, void (*emptied)(void *arg), void *ar
  * a client. `emptied` still comes when the last op was answered (which closing the stores forces).
  */
 void gateway_cut(struct gateway *gateway);
+
+/* Publishes the lanes of queued deliveries and the queue's counters. */
+void gateway_publish(struct gateway *gateway);
 
 /* Frees what is its own; nothing may be in flight. */
 void gateway_close(struct gateway *gateway);

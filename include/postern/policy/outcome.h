@@ -25,7 +25,7 @@ enum book {
 
 enum outcome {
     OUTCOME_NONE, /* not ended yet */
-    /* the upstream answered with success */
+    /* the upstream answered with success, or the queue has it (then 202 is our own answer) */
     OUTCOME_ACCEPTED,
     OUTCOME_BYPASSED_NO_KEY, /* passed without a key (missing: pass, or an empty body under payload)
                               */
@@ -55,6 +55,8 @@ enum outcome {
     OUTCOME_REJECTED_MEMORY_FULL, /* 503 memory store at its bound */
     OUTCOME_REJECTED_JOURNAL, /* 503 ack: durable, and the journal can't take it: refused before the
                                  upstream is called */
+    OUTCOME_REJECTED_QUEUE,   /* 503 mode: queue, and the event could not be made durable: it was
+                                 not accepted, the claim was released */
     /* the upstream did not accept it: the claim was released */
     OUTCOME_FAILED_STATUS,       /* the upstream's own non-success answer is relayed */
     OUTCOME_FAILED_CONNECT,      /* 502 */
@@ -65,6 +67,7 @@ enum outcome {
                              */
     /* the store could not say */
     OUTCOME_UNKNOWN_STORE, /* 503 on_store_error: reject */
+    OUTCOME_UNKNOWN_QUEUE, /* 503 mode: queue, and the commit's answer did not come in time */
     OUTCOMES
 };
 
