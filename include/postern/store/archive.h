@@ -2,7 +2,12 @@
 /*
  * The journal as operators see it: finding events, showing one with its attempts, replaying and
  * cancelling. Used from the main thread (admin API), never on a request's way; slow questions are
- * bounded by a statement time-out. Backends: postgres, sqlite; both pass tests/contract/archive.
+ * bounded by a time-out. Backends: postgres, sqlite; both pass tests/contract/archive.
+ *
+ * How an op ends: STATUS_OK; STATUS_UNAVAILABLE, the database is away, or refused the question (why
+ * is told where its link is watched); STATUS_TIMED_OUT, the question took too long;
+ * STATUS_NO_MEMORY. What was told through callbacks before an end that isn't OK is true, but not
+ * all of it.
  */
 #ifndef POSTERN_STORE_ARCHIVE_H
 #define POSTERN_STORE_ARCHIVE_H
@@ -18,6 +23,7 @@
 
 #define ARCHIVE_FIND_MAX 1000u     /* events of one answer */
 #define ARCHIVE_CHANGE_MAX 100000u /* events of one replay or cancel by filter */
+#define ARCHIVE_ATTEMPTS_MAX 1000u /* attempts of one event that are shown: the last ones */
 
 /* Which events; empty or zero members ask for anything. */
 struct archive_filter {
@@ -66,8 +72,8 @@ struct archive_find {
     struct uuid before; /* paging: only events with a smaller id */
     void (*event)(struct archive_find *find, const struct archive_event *event);
     void (*ended)(struct archive_find *find); /* once, from the loop */
-    enum status status; /* out: OK, UNAVAILABLE, TIMED_OUT (the question took too long) */
-    bool more;          /* out: the limit cut it off */
+    enum status status;                       /* out */
+    bool more;                                /* out: the limit cut it off */
     struct list link;
 };
 
@@ -81,20 +87,31 @@ struct archive_show {
     struct list link;
 };
 
+/* A queued event whose attempt is under way (leased) is touched by none of them. */
 enum archive_verb {
-    ARCHIVE_REPLAY_SAME, /* delivered, dead, parked or cancelled events become queued again: same
-                            id, attempts go on, last_replayed_at is now */
-    ARCHIVE_REPLAY_NEW,  /* each becomes the template of a new queued event without a key */
-    ARCHIVE_CANCEL,      /* queued, dead or parked events become "cancelled"; one whose attempt is
-                            under way (leased) is not touched */
+    ARCHIVE_REPLAY_SAME, /* delivered, dead, parked or cancelled events become queued again, and
+                            queued ones that wait for a retry fall due: same id, attempts go on,
+                            attempts_before is what was made, last_replayed_at is now */
+    ARCHIVE_REPLAY_NEW,  /* each delivered, dead, parked or cancelled event becomes the template of
+                            a new queued event without a key, whose replay_of it is; its own
+                            last_replayed_at is now */
+    ARCHIVE_CANCEL,      /* queued, dead or parked events become "cancelled" */
 };
 
+/* By filter, only events received before the request are changed, in transactions of some hundred
+ * each. One that ended otherwise than OK has changed what it counted; where the link broke, perhaps
+ * the next few hundred as well, which it could not count. */
 struct archive_change {
     enum archive_verb verb;
     struct archive_filter filter;
     uint32_t limit;      /* 1 … ARCHIVE_CHANGE_MAX; the oldest first */
-    uint32_t per_second; /* replays fall due at this pace; > 0 */
+    uint32_t per_second; /* replays fall due at this pace; > 0, but for a cancel */
     bool dry_run;        /* only counts */
+    /* Names a REPLAY_NEW (a fresh UUIDv7): the ids of its copies follow from it, so that the same
+     * one sent again, after an end that is not known, makes (and counts) only the copies that are
+     * missing. Without one each request stands for itself. */
+    bool has_request;
+    struct uuid request;
     void (*changed)(
         struct archive_change *change, const struct uuid *event_id,
         const struct uuid *new_id); /* NULL is fine; new_id is NULL but for REPLAY_NEW */
@@ -107,7 +124,9 @@ struct archive_change {
 
 struct archive;
 
-/* Any number at a time: they queue up. Every op ends through `ended`. */
+/* Any number at a time: they queue up, each kind in its order. Every op ends through `ended`, never
+ * from inside the submit. From inside callbacks more may be submitted, unless it is close that ends them;
+ * close itself may not be called there. */
 struct archive_backend {
     const char *name;
     void (*find)(struct archive *archive, struct archive_find *find);
@@ -119,7 +138,7 @@ struct archive_backend {
 
 struct archive {
     const struct archive_backend *backend;
-    bool up;
+    bool up; /* false: ops end UNAVAILABLE, unless it is still being opened */
 };
 
 /* See archive_backend. */
