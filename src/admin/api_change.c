@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Replay and cancel over the API, of one event or of many by filter. Each one that changed something
- * is told in the log.
+ * Replay and cancel over the API, of one event or of many by filter. Each one that changed
+ * something is told in the log.
  */
 #include "api.h"
 
@@ -31,7 +31,7 @@ static void log_change(const struct api_call *call)
 }
 
 static void prepare(struct api_call *call, enum archive_verb verb,
-                   void (*ended)(struct archive_change *change))
+                    void (*ended)(struct archive_change *change))
 {
     call->op.change = (struct archive_change){
         .verb = verb,
@@ -39,6 +39,8 @@ static void prepare(struct api_call *call, enum archive_verb verb,
         .limit = call->question.limit,
         .per_second = call->question.per_second,
         .dry_run = call->question.dry_run,
+        .has_request = call->question.has_request,
+        .request = call->question.request,
         .ended = ended,
     };
 }
@@ -58,13 +60,15 @@ static void on_changed(struct archive_change *change, const struct uuid *event_i
 
 static void refuse_state(struct api_call *call)
 {
-    if (call->op.change.verb == ARCHIVE_CANCEL)
-        api_problem(call, 409, "state", "Its state forbids it",
-                    SLICE("Only queued, dead and parked events are cancelled, and none whose "
-                          "attempt is under way."));
-    else
-        api_problem(call, 409, "state", "Its state forbids it",
-                    SLICE("The event is queued already, or its attempt is under way."));
+    static const char *const details[] = {
+        [ARCHIVE_REPLAY_SAME] = "An attempt of it is under way.",
+        [ARCHIVE_REPLAY_NEW] = "It is queued still: it will be delivered, or can be replayed as "
+                               "the same.",
+        [ARCHIVE_CANCEL] = "Only queued, dead and parked events are cancelled, and none whose "
+                           "attempt is under way.",
+    };
+    api_problem(call, 409, "state", "Its state forbids it",
+                slice_str(details[call->op.change.verb]));
 }
 
 static void on_one_ended(struct archive_change *change)
@@ -114,6 +118,20 @@ enum op_status api_begin_cancel_one(struct api_call *call)
 
 /* ---- many ---- */
 
+/* Adds to a problem how much was done before it. */
+static void tell_changed(struct api_call *call)
+{
+    size_t len = buf_len(&call->body);
+    if (len == 0)
+        return; /* there was no memory for the problem */
+    buf_truncate(&call->body, len - 1);
+    call->writer = (struct json_writer){.buf = &call->body, .needs_comma = true};
+    json_member_number(&call->writer, "changed", call->op.change.count);
+    json_close(&call->writer, '}');
+    if (call->writer.status != STATUS_OK)
+        buf_clear(&call->body);
+}
+
 static void on_many_ended(struct archive_change *change)
 {
     struct api_call *call = container_of(change, struct api_call, op.change);
@@ -125,6 +143,8 @@ static void on_many_ended(struct archive_change *change)
         json_member_bool(&call->writer, "limit_reached", change->count >= change->limit);
         json_close(&call->writer, '}');
         api_finish_json(call);
+    } else {
+        tell_changed(call);
     }
     call->answered(call);
 }

@@ -113,6 +113,14 @@ static bool read_as(struct reading *reading, struct slice value)
     return reading->question->as_new || slice_eq(value, SLICE("same"));
 }
 
+/* Only a version 7: the ids of new events are made of it, and sort by time. */
+static bool read_request(struct reading *reading, struct slice value)
+{
+    struct question *question = reading->question;
+    question->has_request = uuid_parse(value, &question->request);
+    return question->has_request && question->request.bytes[6] >> 4 == 7;
+}
+
 static bool read_rate(struct reading *reading, struct slice value)
 {
     return read_number(value, QUESTION_RATE_MAX, &reading->question->per_second);
@@ -146,6 +154,8 @@ static const struct parameter PARAMETERS[] = {
      read_limit},
     {"before", BIT(QUESTION_FIND), false, "an event's id", read_before},
     {"as", BIT(QUESTION_REPLAY_ONE) | BIT(QUESTION_REPLAY_MANY), false, "same or new", read_as},
+    {"request", BIT(QUESTION_REPLAY_ONE) | BIT(QUESTION_REPLAY_MANY), false,
+     "a UUID of version 7, the same when the request is sent again", read_request},
     {"rate", BIT(QUESTION_REPLAY_MANY), false, "events a second, from 1 to 100000", read_rate},
     {"dry_run", BIT(QUESTION_REPLAY_MANY) | BIT(QUESTION_CANCEL_MANY), false, "true or false",
      read_dry_run},
@@ -158,8 +168,8 @@ _Static_assert(PARAMETER_COUNT <= 32, "a bit each in a word");
 static size_t find_parameter(struct slice name, enum question_kind kind)
 {
     size_t i = 0;
-    while (i < PARAMETER_COUNT && (!(PARAMETERS[i].kinds & BIT(kind)) ||
-                                   !slice_eq(name, slice_str(PARAMETERS[i].name))))
+    while (i < PARAMETER_COUNT &&
+           (!(PARAMETERS[i].kinds & BIT(kind)) || !slice_eq(name, slice_str(PARAMETERS[i].name))))
         i++;
     return i;
 }

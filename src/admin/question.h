@@ -26,9 +26,10 @@ enum question_kind {
 struct question {
     struct archive_filter filter;
     bool is_narrowed; /* a parameter of the filter was given */
-    bool as_new, dry_run, has_before;
+    bool as_new, dry_run;
     uint32_t limit, per_second;
-    struct uuid before;
+    bool has_before, has_request;
+    struct uuid before, request; /* request: as in struct archive_change */
 };
 
 /* Reads `query` (raw); slices of the result lie in `arena` or borrow the query. `now_ms`: wall

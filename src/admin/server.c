@@ -15,8 +15,8 @@
 
 #define ADMIN_ARENA_BYTES (64u * 1024)
 #define ADMIN_BODY_BYTES                                                                           \
-    (32u * 1024 * 1024) /* ceiling of one answer: the metrics of thousands of routes, a body */
-#define ADMIN_IDLE_MS 30000u             /* between bytes, in either direction */
+    (32u * 1024 * 1024)      /* ceiling of one answer: the metrics of thousands of routes, a body */
+#define ADMIN_IDLE_MS 30000u /* between bytes, in either direction */
 #define ADMIN_REQUEST_BYTES (64u * 1024) /* most of a request's body */
 
 struct admin_conn {
@@ -264,7 +264,8 @@ static void on_answered(struct api_call *call)
     }
     send_call(conn);
     end_request(conn);
-    resume(conn);
+    if (!conn->closing)
+        resume(conn);
 }
 
 /* A client that has said all still gets the answer that is on its way. */

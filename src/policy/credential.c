@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The names of credentials, by their ends. A name too many costs an operator a glance at the sender;
- * one too few leaks a secret.
+ * The names of credentials, by their ends. A name too many costs an operator a glance at the
+ * sender; one too few leaks a secret.
  */
 #include <postern/policy/credential.h>
 

@@ -10,6 +10,7 @@
 #include <postern/store/archive.h>
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 /* Only one op at a time is asked of it here, but for those held. */
 struct fake_archive {
@@ -77,15 +78,21 @@ static inline void fake_end_change(struct fake_archive *fake, struct archive_cha
     change->ended(change);
 }
 
-/* Answers what is pending. */
+/* Answers what is pending; what is asked meanwhile waits for the next time. */
 static inline void fake_answer(struct fake_archive *fake)
 {
-    struct list *link;
-    while ((link = list_pop_front(&fake->finds)))
+    struct list finds, shows, changes, *link;
+    list_init(&finds);
+    list_init(&shows);
+    list_init(&changes);
+    list_move_all(&finds, &fake->finds);
+    list_move_all(&shows, &fake->shows);
+    list_move_all(&changes, &fake->changes);
+    while ((link = list_pop_front(&finds)))
         fake_end_find(fake, container_of(link, struct archive_find, link));
-    while ((link = list_pop_front(&fake->shows)))
+    while ((link = list_pop_front(&shows)))
         fake_end_show(fake, container_of(link, struct archive_show, link));
-    while ((link = list_pop_front(&fake->changes)))
+    while ((link = list_pop_front(&changes)))
         fake_end_change(fake, container_of(link, struct archive_change, link));
 }
 

@@ -53,10 +53,11 @@ Test(guard, pages_of_others_are)
 
 Test(guard, hosts_no_name_server_decides_on)
 {
-    static const char *const local[] = {"127.0.0.1", "127.0.0.1:9901", "localhost", "LocalHost:1",
+    static const char *const local[] = {"127.0.0.1", "127.0.0.1:9901", "localhost",  "LocalHost:1",
                                         "[::1]",     "[::1]:9901",     "10.0.0.1:1", ""};
-    static const char *const foreign[] = {"evil.example", "evil.example:9901", "localhost.evil",
-                                          "127.0.0.1.evil.example", "a:80", "1e100.net"};
+    static const char *const foreign[] = {"evil.example",   "evil.example:9901",
+                                          "localhost.evil", "127.0.0.1.evil.example",
+                                          "a:80",           "1e100.net"};
     for (size_t i = 0; i < sizeof local / sizeof local[0]; i++)
         cr_expect(guard_is_local_host(slice_str(local[i])), "%s", local[i]);
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)

@@ -48,8 +48,9 @@ Test(question, defaults)
 
 Test(question, a_whole_filter)
 {
-    cr_assert(reads(QUESTION_FIND, "route=a%2fb%20c&state=dead&from=2h&until="
-                                   "2026-11-21T02:00:00.123%2B02:00&key=" KEY "&limit=7&before=" ID));
+    cr_assert(reads(QUESTION_FIND,
+                    "route=a%2fb%20c&state=dead&from=2h&until="
+                    "2026-11-21T02:00:00.123%2B02:00&key=" KEY "&limit=7&before=" ID));
     cr_expect(slice_eq(question.filter.route, SLICE("a/b c")));
     cr_expect(slice_eq(question.filter.state, SLICE("dead")));
     cr_expect_eq(question.filter.from_ms, NOW - 7200000);
@@ -69,11 +70,13 @@ Test(question, a_plus_is_no_space)
 
 Test(question, how_a_replay_is_made)
 {
-    cr_assert(reads(QUESTION_REPLAY_MANY, "state=dead&as=new&rate=100000&limit=100000&dry_run=true"));
+    cr_assert(
+        reads(QUESTION_REPLAY_MANY, "state=dead&as=new&rate=100000&limit=100000&dry_run=true"));
     cr_expect(question.as_new && question.dry_run);
     cr_expect_eq(question.per_second, 100000);
     cr_expect_eq(question.limit, 100000);
-    cr_assert(reads(QUESTION_REPLAY_ONE, "as=same"));
+    cr_assert(reads(QUESTION_REPLAY_ONE, "as=same&request=" ID));
+    cr_expect(question.has_request);
     cr_expect(!question.as_new);
     cr_assert(reads(QUESTION_CANCEL_MANY, "route=a&dry_run=false&limit=1"));
     cr_expect(!question.dry_run);
@@ -100,13 +103,20 @@ Test(question, values_that_are_none)
     refuses(QUESTION_FIND, "key=000000000000000000000000000000000", "\"key\" has to be");
     refuses(QUESTION_FIND, "before=1", "\"before\" has to be an event's id");
     refuses(QUESTION_REPLAY_MANY, "as=old", "\"as\" has to be same or new");
+    refuses(QUESTION_REPLAY_ONE, "request=1", "\"request\" has to be a UUID");
+    refuses(QUESTION_REPLAY_ONE, "request=019f0000-0000-4000-8000-000000000001", "version 7");
     refuses(QUESTION_REPLAY_MANY, "dry_run=yes", "\"dry_run\" has to be true or false");
 }
 
 Test(question, numbers_at_their_bounds)
 {
-    static const char *const bad[] = {"limit=0", "limit=1001", "limit=-1", "limit=1x", "limit=",
-                                      "limit=4294967297", "limit=18446744073709551617"};
+    static const char *const bad[] = {"limit=0",
+                                      "limit=1001",
+                                      "limit=-1",
+                                      "limit=1x",
+                                      "limit=",
+                                      "limit=4294967297",
+                                      "limit=18446744073709551617"};
     cr_expect(reads(QUESTION_FIND, "limit=1"));
     cr_expect(reads(QUESTION_FIND, "limit=1000"));
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -118,14 +128,15 @@ Test(question, numbers_at_their_bounds)
 
 Test(question, unknown_and_misplaced_parameters_name_the_right_ones)
 {
-    refuses(QUESTION_FIND, "states=dead", "\"states\" is no parameter here; there are: route, state,"
-                                          " from, until, key, limit, before");
+    refuses(QUESTION_FIND, "states=dead",
+            "\"states\" is no parameter here; there are: route, state,"
+            " from, until, key, limit, before");
     refuses(QUESTION_PLAIN, "limit=1", "\"limit\" is no parameter here; there are: nothing");
-    refuses(QUESTION_REPLAY_ONE, "rate=1", "there are: as");
+    refuses(QUESTION_REPLAY_ONE, "rate=1", "there are: as, request");
     refuses(QUESTION_CANCEL_MANY, "as=new",
             "there are: route, state, from, until, key, limit, dry_run");
     refuses(QUESTION_REPLAY_MANY, "before=" ID,
-            "there are: route, state, from, until, key, limit, as, rate, dry_run");
+            "there are: route, state, from, until, key, limit, as, request, rate, dry_run");
     refuses(QUESTION_FIND, "=x", "\"\" is no parameter");
 }
 

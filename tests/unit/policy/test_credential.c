@@ -28,7 +28,7 @@ Test(credential, by_the_end_of_the_name_in_any_case)
 
 Test(credential, signatures_and_the_rest_stay_readable)
 {
-    static const char *const names[] = {"",       "X-Hub-Signature-256", "Content-Type", "Key",
+    static const char *const names[] = {"",        "X-Hub-Signature-256", "Content-Type", "Key",
                                         "Cookies", "X-Token-Kind",        "webhook-id",   "oken"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         cr_expect(!is_one(names[i]), "%s", names[i]);
