@@ -62,9 +62,9 @@ static void finish_commit(struct sqlite_request *request)
         front_finish(front);
         return;
     }
-    front_give_up_waiting(front, batch);
     front_down(front);
-    front_failed(front);
+    front_rolled_back(front);
+    front_give_up_waiting(front, batch);
     if (!front->closing)
         deadline_set(&front->opts.loop->deadlines, &self->retry,
                      loop_now_ms(front->opts.loop) + backoff_next_ms(&self->backoff));

@@ -38,7 +38,7 @@ static const char load_text[] =
  */
 static const char void_leases[] =
     "UPDATE event SET next_attempt_at = ?1, lease_until = NULL, lease_owner = NULL"
-    " WHERE state = 'queued' AND lease_until IS NOT NULL";
+    " WHERE state = 'queued' AND doubtful = 0 AND lease_until IS NOT NULL";
 
 /* The fields that are text; the others hold a sender's bytes. */
 static const bool is_text[ROW_FIELDS] = {

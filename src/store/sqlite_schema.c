@@ -53,7 +53,8 @@ static const char *const migrations[] = {
        body, and deliveries need one tree instead of two.
          doubtful  1: PostgreSQL may have the row already; 2: it refused the row for ever
          owed      outcomes that PostgreSQL has to be told, the members of struct queue_finish
-       event_due holds all that asking for due, leased or old events needs. */
+       event_due holds all that looking for due, leased or old events needs; a doubtful one is
+       PostgreSQL's to deliver. */
     "CREATE TABLE event_2 ("
     "  id BLOB NOT NULL PRIMARY KEY,"
     "  received_at INTEGER NOT NULL,"
@@ -95,12 +96,12 @@ static const char *const migrations[] = {
     "ALTER TABLE event_2 RENAME TO event;"
     "CREATE INDEX event_window ON event (window_ends_at, id) WHERE key IS NOT NULL;"
     "CREATE INDEX event_route ON event (route, received_at);"
-    "CREATE INDEX event_due ON event (route, next_attempt_at, lease_until, received_at)"
-    "  WHERE state = 'queued';"
+    "CREATE INDEX event_due ON event (route, next_attempt_at, lease_until, received_at, state,"
+    "  doubtful) WHERE state = 'queued' AND doubtful = 0;"
     "CREATE INDEX event_stuck ON event (state, received_at)"
     "  WHERE state IN ('dead', 'parked', 'cancelled');"
     "CREATE INDEX event_parked ON event (route) WHERE state = 'parked';"
-    "CREATE INDEX event_doubtful ON event (doubtful, id) WHERE doubtful > 0;"
+    "CREATE INDEX event_doubtful ON event (id) WHERE doubtful = 1;"
     "CREATE TABLE delivery_2 ("
     "  event_id BLOB NOT NULL,"
     "  received_at INTEGER NOT NULL," /* of the event */

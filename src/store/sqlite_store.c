@@ -32,6 +32,7 @@ struct sqlite_store {
     struct front_budget budget;
     uint32_t retention_s;
     uint32_t flush_interval_ms;
+    bool is_spool;
     pthread_t thread;
     pthread_mutex_t lock; /* the four below */
     pthread_cond_t changed;
@@ -53,6 +54,11 @@ struct front_budget *sqlite_store_budget(struct sqlite_store *store)
 uint32_t sqlite_store_flush_interval_ms(const struct sqlite_store *store)
 {
     return store->flush_interval_ms;
+}
+
+enum queue_home sqlite_store_home(const struct sqlite_store *store)
+{
+    return store->is_spool ? QUEUE_HOME_SPOOL : QUEUE_HOME_JOURNAL;
 }
 
 /* ---- seats ---- */
@@ -124,7 +130,7 @@ static void note_failure(struct sqlite_store *store, enum status status)
 
 static enum status insert_rows(struct sqlite_store *store, const struct sqlite_request *request)
 {
-    struct sqlite_origin origin = {.owner = *request->owner};
+    struct sqlite_origin origin = {.owner = *request->owner, .doubtful = request->batch->doubtful};
     struct batch *batch = request->batch;
     for (size_t i = 0; i < batch->count; i++) {
         enum status status = sqlite_db_insert(&store->db, batch->rows[i], &origin);
@@ -337,6 +343,7 @@ enum status sqlite_store_open(const struct sqlite_opts *opts, struct log *log,
     store->budget.limit_bytes = opts->buffer_bytes;
     store->retention_s = opts->retention_s;
     store->flush_interval_ms = opts->flush_interval_ms;
+    store->is_spool = opts->spool;
     list_init(&store->queue);
     init_lock(store);
     enum status status = sqlite_db_open(&store->db, opts->path, ret_error);

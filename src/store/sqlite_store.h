@@ -46,6 +46,9 @@ struct front_budget *sqlite_store_budget(struct sqlite_store *store);
 /* How long rows nobody waits for gather, as given at the opening; milliseconds. */
 uint32_t sqlite_store_flush_interval_ms(const struct sqlite_store *store);
 
+/* What its rows' home is: the spool's, or the journal's. */
+enum queue_home sqlite_store_home(const struct sqlite_store *store);
+
 /* Takes a place for whoever lives on `loop`. Keeps the loop alive until it is given up. */
 NODISCARD enum status sqlite_seat_open(struct sqlite_seat *seat, struct loop *loop,
                                        struct sqlite_store *store);

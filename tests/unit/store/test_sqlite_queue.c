@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The queue's statements on a file, with the clock in the test's hand.
+ */
+#include "sqlite_queue.h"
+
+#include <criterion/criterion.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define NOW_MS 1000000u
+#define LEASE_MS 5000u
+
+static char folder[64], path[96];
+static struct sqlite_db db;
+static struct sqlite_taking taking;
+static const struct uuid me = {{1}}, other = {{2}};
+
+static void open_db(void)
+{
+    char error[SQLITE_DB_ERROR];
+    cr_assert_eq(sqlite_db_open(&db, slice_str(path), error), STATUS_OK, "%s", error);
+    db.wall_ms = NOW_MS;
+}
+
+static void set_up(void)
+{
+    snprintf(folder, sizeof(folder), "/tmp/postern-sqlite-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/journal.db", folder);
+    open_db();
+    arena_init(&taking.arena, 4096, SIZE_MAX);
+    list_init(&taking.events);
+}
+
+static void tear_down(void)
+{
+    arena_done(&taking.arena);
+    sqlite_db_close(&db);
+    unlink(path);
+    rmdir(folder);
+}
+
+TestSuite(sqlite_queue, .init = set_up, .fini = tear_down);
+
+static int keep_number(void *ret, int columns, char **values, char **names)
+{
+    (void)columns;
+    (void)names;
+    *(long long *)ret = values[0] ? strtoll(values[0], NULL, 10) : -1;
+    return 0;
+}
+
+static long long number(const char *sql)
+{
+    long long value = -2;
+    cr_assert_eq(sqlite3_exec(db.handle, sql, keep_number, &value, NULL), SQLITE_OK, "%s", sql);
+    return value;
+}
+
+static void execute(const char *sql)
+{
+    (void)number(sql);
+}
+
+static struct uuid id_of(uint8_t serial)
+{
+    return (struct uuid){{0, 0, 0, 0, 3, 0xe8, [15] = serial}};
+}
+
+static struct batch_row row_of(uint8_t serial)
+{
+    struct batch_row row = {.id = id_of(serial), .queued = true};
+    for (size_t i = 0; i < ROW_FIELDS; i++)
+        row.fields[i] = SLICE("x");
+    row.fields[ROW_ROUTE] = SLICE("r");
+    row.fields[ROW_STATE] = SLICE("queued");
+    return row;
+}
+
+static void insert(const struct batch_row *row)
+{
+    cr_assert_eq(sqlite_db_insert(&db, row, &(struct sqlite_origin){.owner = me}), STATUS_OK);
+}
+
+static void insert_many(uint8_t count)
+{
+    for (uint8_t i = 0; i < count; i++) {
+        struct batch_row row = row_of(i);
+        insert(&row);
+        db.wall_ms++;
+    }
+}
+
+/* Takes and returns how many came. */
+static size_t take(const struct uuid *owner, const char *route, uint32_t count)
+{
+    struct queue_want want = {.route = slice_str(route), .count = count, .lease_ms = LEASE_MS};
+    taking.next_due_ms = UINT64_MAX;
+    if (taking.bytes_max == 0)
+        taking.bytes_max = 1u << 20;
+    taking.bytes = 0;
+    list_init(&taking.events);
+    cr_assert_eq(sqlite_queue_take(&db, owner, &want, &taking), STATUS_OK);
+    size_t taken = 0;
+    for (struct list *link = taking.events.next; link != &taking.events; link = link->next)
+        taken++;
+    return taken;
+}
+
+static const struct queue_event *first_taken(void)
+{
+    return &container_of(taking.events.next, struct sqlite_taken, link)->event;
+}
+
+/* ---- taking ---- */
+
+Test(sqlite_queue, the_oldest_due_come_first_and_only_once)
+{
+    insert_many(5);
+    cr_assert_eq(take(&me, "r", 3), 3);
+    cr_assert_eq(first_taken()->event_id.bytes[15], 0);
+    cr_assert_eq(take(&other, "r", 3), 2);
+    cr_assert_eq(first_taken()->event_id.bytes[15], 3);
+    cr_assert_eq(take(&me, "r", 3), 0);
+    cr_assert_eq(taking.next_due_ms, LEASE_MS, "the first lease's end");
+    cr_assert_eq(take(&me, "elsewhere", 3), 0);
+    cr_assert_eq(taking.next_due_ms, UINT64_MAX);
+}
+
+Test(sqlite_queue, what_is_taken_is_whole)
+{
+    struct batch_row row = row_of(1);
+    row.fields[ROW_METHOD] = SLICE("PUT");
+    row.fields[ROW_TARGET] = SLICE("/t?\xff");
+    row.fields[ROW_HEADERS] = SLICE("A: b\r\n");
+    row.fields[ROW_CLIENT] = SLICE("::1");
+    row.fields[ROW_BODY] = SLICE("a\0b\xff");
+    insert(&row);
+    execute("UPDATE event SET attempts = 7, attempts_before = 5, last_replayed_at = 999999");
+    cr_assert_eq(take(&me, "r", 9), 1);
+    const struct queue_event *event = first_taken();
+    cr_assert(uuid_eq(&event->event_id, &row.id));
+    cr_assert(slice_eq(event->route, SLICE("r")));
+    cr_assert(slice_eq(event->method, SLICE("PUT")));
+    cr_assert(slice_eq(event->target, SLICE("/t?\xff")));
+    cr_assert(slice_eq(event->headers, SLICE("A: b\r\n")));
+    cr_assert(slice_eq(event->client, SLICE("::1")));
+    cr_assert(slice_eq(event->body, SLICE("a\0b\xff")));
+    cr_assert_eq(event->received_at_ms, 1000);
+    cr_assert_eq(event->waits_since_ms, 999999);
+    cr_assert_eq(event->attempts, 7);
+    cr_assert_eq(event->attempts_before, 5);
+}
+
+Test(sqlite_queue, a_row_that_came_leased_is_due_when_that_ends)
+{
+    struct batch_row row = row_of(1);
+    row.lease_ms = 300;
+    insert(&row);
+    cr_assert_eq(take(&other, "r", 1), 0);
+    cr_assert_eq(taking.next_due_ms, 300);
+    db.wall_ms += 299;
+    cr_assert_eq(take(&other, "r", 1), 0);
+    db.wall_ms += 1;
+    cr_assert_eq(take(&other, "r", 1), 1);
+}
+
+Test(sqlite_queue, bytes_bound_a_take_but_one_comes)
+{
+    char body[100] = {0};
+    for (uint8_t i = 0; i < 4; i++) {
+        struct batch_row row = row_of(i);
+        row.fields[ROW_BODY] = slice_of(body, sizeof(body));
+        insert(&row);
+    }
+    taking.bytes_max = 50;
+    cr_assert_eq(take(&me, "r", 4), 1);
+    cr_assert_eq(taking.next_due_ms, 0, "there is more right now");
+    taking.bytes_max = 202;
+    cr_assert_eq(take(&me, "r", 4), 2, "at the bound");
+    taking.bytes_max = 201;
+    cr_assert_eq(take(&me, "r", 4), 1, "what was left");
+}
+
+Test(sqlite_queue, a_doubtful_row_is_left_alone)
+{
+    struct batch_row row = row_of(1);
+    struct sqlite_origin origin = {.owner = me, .doubtful = true};
+    cr_assert_eq(sqlite_db_insert(&db, &row, &origin), STATUS_OK);
+    cr_assert_eq(number("SELECT doubtful FROM event"), 1);
+    cr_assert_eq(take(&me, "r", 1), 0);
+    execute("UPDATE event SET doubtful = 0");
+    cr_assert_eq(take(&me, "r", 1), 1);
+}
+
+Test(sqlite_queue, leases_found_at_the_opening_are_void)
+{
+    insert_many(2);
+    struct batch_row delivered = row_of(9);
+    delivered.queued = false;
+    delivered.fields[ROW_STATE] = SLICE("delivered");
+    insert(&delivered);
+    cr_assert_eq(take(&me, "r", 1), 1);
+    execute("UPDATE event SET next_attempt_at = 9e15 WHERE lease_until IS NULL AND state ="
+            " 'queued'");
+    sqlite_db_close(&db);
+    open_db();
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE lease_until IS NOT NULL"), 0);
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE lease_owner IS NOT NULL"), 0);
+    db.wall_ms = (uint64_t)number("SELECT min(next_attempt_at) FROM event");
+    cr_assert_eq(take(&other, "r", 9), 1, "one that waits for its retry goes on waiting");
+    cr_assert_eq(number("SELECT attempts FROM event WHERE state = 'delivered'"), 1);
+}
+
+/* ---- finishing ---- */
+
+static struct queue_finish finish_of(uint8_t serial, enum queue_result result)
+{
+    return (struct queue_finish){.event_id = id_of(serial),
+                                 .result = result,
+                                 .attempt = 1,
+                                 .attempted = true,
+                                 .at_ms = NOW_MS,
+                                 .retry_in_ms = 700,
+                                 .status = 503,
+                                 .duration_ms = 12,
+                                 .error = SLICE("answer 503"),
+                                 .response = SLICE("no\0t")};
+}
+
+static void take_one(void)
+{
+    insert_many(1);
+    cr_assert_eq(take(&me, "r", 1), 1);
+}
+
+Test(sqlite_queue, delivered)
+{
+    struct queue_finish finish = finish_of(0, QUEUE_DELIVERED);
+    finish.status = 204;
+    finish.error = finish.response = (struct slice){0};
+    take_one();
+    cr_assert_eq(sqlite_queue_finish(&db, &me, &finish), STATUS_OK);
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'delivered' AND attempts = 1"
+                        " AND response_status = 204 AND duration_ms = 12 AND next_attempt_at IS"
+                        " NULL AND lease_until IS NULL AND last_error IS NULL AND error_category"
+                        " IS NULL"),
+                 1);
+    cr_assert_eq(number("SELECT count(*) FROM delivery WHERE attempt = 1 AND received_at = 1000"
+                        " AND at = 1000000 AND status = 204 AND duration_ms = 12 AND error IS NULL"
+                        " AND response IS NULL"),
+                 1);
+    cr_assert_eq(sqlite_queue_finish(&db, &me, &finish), STATUS_OK, "sent again");
+    cr_assert_eq(number("SELECT count(*) FROM delivery"), 1);
+}
+
+Test(sqlite_queue, a_retry_waits_and_counts)
+{
+    struct queue_finish finish = finish_of(0, QUEUE_RETRY);
+    take_one();
+    cr_assert_eq(sqlite_queue_finish(&db, &me, &finish), STATUS_OK);
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'queued' AND attempts = 1 AND"
+                        " lease_until IS NULL AND last_error = 'answer 503' AND error_category ="
+                        " 'transient' AND next_attempt_at = 1000701"),
+                 1);
+    cr_assert_eq(number("SELECT count(*) FROM delivery WHERE error = 'answer 503' AND response ="
+                        " x'6e6f0074'"),
+                 1);
+    cr_assert_eq(sqlite_queue_finish(&db, &me, &finish), STATUS_OK, "sent again");
+    cr_assert_eq(take(&me, "r", 1), 0);
+    cr_assert_eq(taking.next_due_ms, 700);
+    db.wall_ms += 700;
+    cr_assert_eq(take(&me, "r", 1), 1);
+    cr_assert_eq(first_taken()->attempts, 1);
+    cr_assert_eq(sqlite_queue_finish(&db, &me, &finish), STATUS_OK, "and again");
+    cr_assert_eq(number("SELECT lease_until IS NOT NULL FROM event"), 1, "the new lease stands");
+}
+
+Test(sqlite_queue, dead_with_and_without_an_attempt)
+{
+    struct queue_finish tried = finish_of(0, QUEUE_DEAD), untried = finish_of(1, QUEUE_DEAD);
+    tried.permanent = true;
+    untried.attempted = false;
+    insert_many(2);
+    cr_assert_eq(take(&me, "r", 2), 2);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(sqlite_queue_finish(&db, &me, &tried), STATUS_OK);
+        cr_assert_eq(sqlite_queue_finish(&db, &me, &untried), STATUS_OK);
+    }
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'dead' AND attempts = 1 AND"
+                        " error_category = 'permanent' AND next_attempt_at IS NULL"),
+                 1);
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'dead' AND attempts = 0 AND"
+                        " error_category = 'transient'"),
+                 1);
+    cr_assert_eq(number("SELECT count(*) FROM delivery"), 1);
+}
+
+Test(sqlite_queue, returned_counts_nothing)
+{
+    struct queue_finish finish = finish_of(0, QUEUE_RETURNED);
+    finish.attempted = false;
+    take_one();
+    execute("UPDATE event SET last_error = 'before'");
+    cr_assert_eq(sqlite_queue_finish(&db, &me, &finish), STATUS_OK);
+    cr_assert_eq(sqlite_queue_finish(&db, &me, &finish), STATUS_OK, "sent again");
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'queued' AND attempts = 0 AND"
+                        " lease_until IS NULL AND last_error = 'before' AND next_attempt_at ="
+                        " 1000701"),
+                 1);
+    cr_assert_eq(number("SELECT count(*) FROM delivery"), 0);
+}
+
+Test(sqlite_queue, an_outcome_of_a_lost_lease_is_fenced)
+{
+    struct queue_finish finish = finish_of(0, QUEUE_DELIVERED), gone = finish_of(99, QUEUE_DEAD);
+    take_one();
+    cr_assert_eq(sqlite_queue_finish(&db, &other, &finish), STATUS_REFUSED);
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'queued' AND attempts = 0"), 1);
+    cr_assert_eq(number("SELECT count(*) FROM delivery"), 1, "but the attempt was made");
+    finish.attempt = 2;
+    cr_assert_eq(sqlite_queue_finish(&db, &me, &finish), STATUS_REFUSED, "of another attempt");
+    cr_assert_eq(sqlite_queue_finish(&db, &me, &gone), STATUS_REFUSED);
+}
+
+Test(sqlite_queue, an_ended_lease_nobody_took_still_counts)
+{
+    struct queue_finish finish = finish_of(0, QUEUE_DELIVERED);
+    take_one();
+    db.wall_ms += 2 * LEASE_MS;
+    cr_assert_eq(sqlite_queue_finish(&db, &me, &finish), STATUS_OK);
+}
+
+Test(sqlite_queue, what_was_settled_otherwise_stays)
+{
+    struct queue_finish delivered = finish_of(0, QUEUE_DELIVERED), dead = finish_of(0, QUEUE_DEAD);
+    take_one();
+    cr_assert_eq(sqlite_queue_finish(&db, &me, &delivered), STATUS_OK);
+    cr_assert_eq(sqlite_queue_finish(&db, &me, &dead), STATUS_REFUSED);
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'delivered'"), 1);
+}
+
+/* ---- renewing ---- */
+
+Test(sqlite_queue, renewed_or_lost)
+{
+    struct queue_lease lease = {.event_id = id_of(0), .lease_ms = 90000};
+    struct queue_finish finish = finish_of(0, QUEUE_RETRY);
+    take_one();
+    cr_assert_eq(sqlite_queue_renew(&db, &me, &lease), STATUS_OK);
+    cr_assert_not(lease.lost);
+    db.wall_ms += 89999;
+    cr_assert_eq(take(&other, "r", 1), 0);
+    cr_assert_eq(sqlite_queue_renew(&db, &other, &lease), STATUS_OK);
+    cr_assert(lease.lost);
+    cr_assert_eq(sqlite_queue_finish(&db, &me, &finish), STATUS_OK);
+    cr_assert_eq(sqlite_queue_renew(&db, &me, &lease), STATUS_OK);
+    cr_assert(lease.lost, "it was given up with the outcome");
+}
+
+/* ---- upkeep ---- */
+
+static const struct queue_route routes[] = {{.name = {"r", 1}, .max_age_ms = NOW_MS},
+                                            {.name = {"s", 1}, .max_age_ms = UINT64_MAX}};
+static struct sqlite_walk walk;
+
+static struct queue_upkeep keep_up(size_t route_count)
+{
+    struct queue_upkeep upkeep = {.routes = routes, .route_count = route_count};
+    cr_assert_eq(sqlite_queue_upkeep(&db, &walk, &upkeep), STATUS_OK);
+    return upkeep;
+}
+
+Test(sqlite_queue, events_of_gone_routes_are_parked_until_they_come_back)
+{
+    insert_many(3);
+    cr_assert_eq(take(&me, "r", 1), 1);
+    struct queue_upkeep upkeep = keep_up(0);
+    cr_assert_eq(upkeep.parked, 2, "not the leased one");
+    cr_assert_eq(upkeep.parked_now, 2);
+    cr_assert_eq(upkeep.queued_now, 1);
+    cr_assert_not(upkeep.more);
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'parked' AND next_attempt_at IS"
+                        " NULL AND lease_until IS NULL"),
+                 2);
+    upkeep = keep_up(2);
+    cr_assert_eq(upkeep.unparked, 2);
+    cr_assert_eq(upkeep.parked_now, 0);
+    cr_assert_eq(take(&me, "r", 9), 2);
+}
+
+Test(sqlite_queue, what_waits_too_long_is_dead)
+{
+    insert_many(4);
+    execute("UPDATE event SET last_replayed_at = 1000001 WHERE id = x'0000000003e800000000000000"
+            "000002'");
+    cr_assert_eq(take(&me, "r", 1), 1, "an attempt under way");
+    db.wall_ms = NOW_MS + 1000;
+    cr_assert_eq(keep_up(2).expired, 0, "just not");
+    db.wall_ms++;
+    struct queue_upkeep upkeep = keep_up(2);
+    cr_assert_eq(upkeep.expired, 2, "neither the leased nor the replayed one");
+    cr_assert_eq(upkeep.dead_now, 2);
+    cr_assert_eq(upkeep.queued_now, 2);
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'dead' AND last_error ="
+                        " 'max_age' AND next_attempt_at IS NULL"),
+                 2);
+}
+
+Test(sqlite_queue, how_long_the_oldest_has_been_due)
+{
+    insert_many(2);
+    cr_assert_eq(keep_up(2).oldest_due_ms, 2);
+    cr_assert_eq(keep_up(0).oldest_due_ms, 0);
+    cr_assert_eq(take(&me, "r", 9), 0);
+    cr_assert_eq(keep_up(2).oldest_due_ms, 0);
+}
+
+static void insert_thousands(const char *route, unsigned count)
+{
+    char sql[600];
+    snprintf(sql, sizeof(sql),
+             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %u)"
+             " INSERT INTO event (id, received_at, route, method, target, client, mode, state,"
+             " outcome, response_status, duration_ms, next_attempt_at, content_type, headers, body)"
+             " SELECT randomblob(16), 999000, '%s', 'POST', x'', '', 'queue', 'queued', '', 0, 0,"
+             " 5, x'', x'', x'' FROM n",
+             count, route);
+    execute(sql);
+}
+
+Test(sqlite_queue, a_long_queue_is_walked_in_rounds)
+{
+    insert_thousands("r", SQLITE_UPKEEP_LOOKS + 1);
+    insert_thousands("s", SQLITE_UPKEEP_LOOKS);
+    struct queue_upkeep upkeep = keep_up(2);
+    cr_assert(upkeep.more);
+    cr_assert_eq(upkeep.queued_now, SQLITE_UPKEEP_LOOKS);
+    upkeep = keep_up(2);
+    cr_assert(upkeep.more);
+    upkeep = keep_up(2);
+    cr_assert_not(upkeep.more);
+    cr_assert_eq(upkeep.queued_now, 2 * SQLITE_UPKEEP_LOOKS + 1, "each was seen once");
+    upkeep = keep_up(2);
+    cr_assert_eq(upkeep.queued_now, 2 * SQLITE_UPKEEP_LOOKS + 1, "the last full count");
+}
+
+Test(sqlite_queue, many_are_parked_and_come_back_in_rounds)
+{
+    insert_thousands("r", 2 * SQLITE_UPKEEP_CHANGES + 1);
+    unsigned rounds = 0;
+    while (keep_up(0).more)
+        rounds++;
+    cr_assert_eq(rounds, 2);
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'parked'"),
+                 2 * SQLITE_UPKEEP_CHANGES + 1);
+    for (rounds = 0; keep_up(2).more; rounds++)
+        ;
+    cr_assert_geq(rounds, 2);
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'queued'"),
+                 2 * SQLITE_UPKEEP_CHANGES + 1);
+}
