@@ -20,7 +20,8 @@
 #define BUILD_MAX_LISTENERS 16u
 #define BUILD_MAX_UPSTREAMS 1024u
 #define BUILD_MAX_ROUTES 400u /* each has some 140 metric cells, of METRICS_MAX_CELLS */
-#define BUILD_MAX_SECRETS 8u  /* three settings hold one, in at most two copies */
+
+struct secret_note;
 
 struct build {
     struct config *config;
@@ -28,11 +29,16 @@ struct build {
     struct arena *scratch; /* nodes, report and copies of secrets: gone after the build */
     struct report *report;
     struct node *root;
-    struct node **upstream_nodes;            /* by index, as config->upstreams */
-    struct node **route_nodes;               /* by index, as config->routes */
-    struct slice secrets[BUILD_MAX_SECRETS]; /* to be wiped from `scratch` */
-    size_t secret_count;
+    struct node **upstream_nodes; /* by index, as config->upstreams */
+    struct node **route_nodes;    /* by index, as config->routes */
+    struct secret_note *secrets;  /* to be wiped from `scratch` */
     bool no_memory;
+};
+
+/* What one upstream's map is read into; its parts go to two arrays of the config. */
+struct upstream_settings {
+    struct upstream_opts opts;
+    struct lane_opts lane;
 };
 
 /* Reports that the value of `node` can't be used, and marks it. A hint may follow. */
@@ -78,6 +84,9 @@ bool secret_is_reference(struct slice text);
 /* Overwrites bytes that held a secret. */
 void secret_wipe(struct slice secret);
 
+/* Overwrites all that secret_read found. */
+void secrets_wipe(const struct build *build);
+
 /* Fills in what follows from other settings: checks.c. */
 void build_derive(struct build *build);
 
@@ -86,5 +95,8 @@ void checks_run(struct build *build);
 
 /* Those of the routes: check_routes.c. */
 void checks_run_routes(struct build *build);
+
+/* Those of deliveries, a route's and an upstream's: check_delivery.c. */
+void checks_run_delivery(struct build *build);
 
 #endif

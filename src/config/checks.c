@@ -25,6 +25,41 @@ static void report_store(struct build *build, const char *path, const char *mess
     report_finding(build->report, severity, mark_of(build, path), "%s", message);
 }
 
+static bool spool_is_off(const struct build *build)
+{
+    const struct node *enabled = node_find(build->root, "journal.spool.enabled");
+    return enabled && slice_eq(enabled->text, SLICE("false"));
+}
+
+/* The spool stands beside PostgreSQL, and shares the journal's buffer and rhythm. */
+static void derive_spool(struct build *build)
+{
+    struct config *config = build->config;
+    config->spool_given = node_find(build->root, "journal.spool.path");
+    config->spool.spool = true;
+    config->spool.retention_s = config->sqlite.retention_s;
+    config->spool.buffer_bytes = config->sqlite.buffer_bytes;
+    config->spool.flush_interval_ms = config->sqlite.flush_interval_ms;
+    if (config->journal == JOURNAL_POSTGRES && !spool_is_off(build))
+        return;
+    config->spool.path = (struct slice){.len = 0};
+    config->spool_given = false;
+}
+
+/* A redirect is no delivery, while a sender that gets it from a proxy route can follow it. */
+static void derive_route(struct build *build, size_t index)
+{
+    struct route_opts *route = &build->config->routes[index];
+    bool queued = route->mode == ROUTE_QUEUE;
+    if (queued)
+        route->ack = ACK_DURABLE;
+    if (node_find(build->route_nodes[index], "success"))
+        return;
+    route->success[0] = (struct status_range){200, 299};
+    route->success[1] = (struct status_range){300, 399};
+    route->success_count = queued ? 1 : 2;
+}
+
 void build_derive(struct build *build)
 {
     struct config *config = build->config;
@@ -40,6 +75,9 @@ void build_derive(struct build *build)
     config->postgres.buffer_bytes = config->sqlite.buffer_bytes / config->workers;
     /* Of one message's chunk sizes, extensions and trailers: no sender of webhooks comes near. */
     config->http.chunk_overhead_bytes = HTTP_LIMITS_DEFAULT.chunk_overhead_bytes;
+    derive_spool(build);
+    for (size_t i = 0; i < config->route_count; i++)
+        derive_route(build, i);
 }
 
 /* ---- stores ---- */
@@ -63,6 +101,15 @@ static void check_unused_url(struct build *build, const char *store, const char 
     report_hint(build->report, "%s says otherwise, on line %u", store, mark_of(build, store).line);
 }
 
+static void check_unused_spool(struct build *build)
+{
+    const struct node *spool = sound(build, "journal.spool");
+    if (!spool || node_is_empty(spool) || spool->count == 0 || spool_is_off(build))
+        return;
+    report_finding(build->report, SEVERITY_WARNING, spool->at, "journal.spool is not used");
+    report_hint(build->report, "it stands beside journal.store: postgres; SQLite is never away");
+}
+
 static void check_stores(struct build *build)
 {
     const struct config *config = build->config;
@@ -74,6 +121,8 @@ static void check_stores(struct build *build)
         check_needs_url(build, "journal.store", "journal.postgres.url");
     else
         check_unused_url(build, "journal.store", "journal.postgres.url");
+    if (config->journal == JOURNAL_SQLITE)
+        check_unused_spool(build);
 }
 
 static bool has_async_route(const struct config *config)
@@ -172,4 +221,5 @@ void checks_run(struct build *build)
                 config->http.head_bytes);
     check_journal_buffer(build);
     checks_run_routes(build);
+    checks_run_delivery(build);
 }

@@ -43,8 +43,7 @@ static enum status build_config(struct config *config, struct arena *scratch, st
     enum status status = node_read_yaml(report->source, scratch, report, &build.root);
     if (!status)
         status = build_tree(&build);
-    for (size_t i = 0; i < build.secret_count; i++)
-        secret_wipe(build.secrets[i]);
+    secrets_wipe(&build);
     return !status && report->errors > 0 ? STATUS_INVALID : status;
 }
 
@@ -134,10 +133,19 @@ enum status config_load(const char *path, struct buf *report, struct config **re
     return status;
 }
 
+static void wipe_sign_keys(const struct config *config)
+{
+    for (size_t i = 0; i < config->upstream_count; i++)
+        secret_wipe(config->lanes[i].sign_key);
+    for (size_t i = 0; i < config->route_count; i++)
+        secret_wipe(config->routes[i].sign_key);
+}
+
 void config_free(struct config *config)
 {
     if (!config)
         return;
+    wipe_sign_keys(config);
     secret_wipe(config->admin_token);
     secret_wipe(config->redis.password);
     secret_wipe(config->postgres.url);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Quoting a line. Secrets are found by their looks, because a file that libyaml can't read has
- * no settings to go by: the user part of a URL, and what follows a word such as "password".
+ * no settings to go by: the user part of a URL, what follows a word such as "password", and what
+ * begins as signing keys do.
  * Rather too much is hidden than too little.
  */
 #include "excerpt.h"
@@ -82,10 +83,16 @@ static struct span value_after(struct slice line, size_t at)
     return (struct span){at, line.len};
 }
 
+/* A signing key of Standard Webhooks, wherever it stands. */
+static struct span find_signing_key(struct slice line)
+{
+    return (struct span){find_word(line, 0, SLICE("whsec_")), line.len};
+}
+
 static struct span find_secret(struct slice line)
 {
     static const char *const words[] = {"password", "passwd", "secret", "token"};
-    struct span secret = find_user_part(line);
+    struct span secret = join(find_user_part(line), find_signing_key(line));
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         struct slice word = slice_str(words[i]);
         for (size_t at = find_word(line, 0, word); at < line.len;

@@ -12,16 +12,18 @@
 static void read_upstream(struct build *build, struct node *node)
 {
     struct config *config = build->config;
-    struct upstream_opts *opts = &config->upstreams[config->upstream_count];
+    struct upstream_settings settings = {.lane.pace.burst = 1};
     const char *needed = check_name(node->key);
-    build->upstream_nodes[config->upstream_count++] = node;
-    opts->name = build_copy(build, node->key);
+    settings.opts.name = build_copy(build, node->key);
     if (needed)
         report_error(build->report, node->key_at, "an upstream's name must be %s", needed);
     if (node->kind == NODE_MAP)
-        settings_read(build, &SCOPE_UPSTREAM, node, opts);
+        settings_read(build, &SCOPE_UPSTREAM, node, &settings);
     else
         build_refuse(build, node, "an upstream must be a map: {endpoints: [\"http://…\"]}");
+    config->upstreams[config->upstream_count] = settings.opts;
+    config->lanes[config->upstream_count] = settings.lane;
+    build->upstream_nodes[config->upstream_count++] = node;
 }
 
 SETTING_READER(read_upstreams)
@@ -33,8 +35,9 @@ SETTING_READER(read_upstreams)
         return;
     }
     config->upstreams = build_alloc(build, node->count * sizeof(config->upstreams[0]));
+    config->lanes = build_alloc(build, node->count * sizeof(config->lanes[0]));
     build->upstream_nodes = build_alloc(build, node->count * sizeof(struct node *));
-    if (!config->upstreams || !build->upstream_nodes)
+    if (!config->upstreams || !config->lanes || !build->upstream_nodes)
         return;
     for (struct node *child = node->first; child; child = child->next)
         if (child->kind != NODE_BROKEN)

@@ -35,6 +35,10 @@ SETTING_READER(read_upstream_name);
 SETTING_READER(read_duplicate);
 SETTING_READER(read_success);
 
+/* read_delivery.c */
+SETTING_READER(read_rate);     /* to a struct pace_opts, its default burst too */
+SETTING_READER(read_sign_key); /* to a slice */
+
 /* read_keys.c: to a struct route_opts */
 SETTING_READER(read_keys);
 

@@ -6,7 +6,8 @@
 #include "rows.h"
 #include "schema.h"
 
-#define UPSTREAM(member) AT(struct upstream_opts, member)
+#define UPSTREAM(member) AT(struct upstream_settings, opts.member)
+#define LANE(member) AT(struct upstream_settings, lane.member)
 #define ROUTE(member) AT(struct route_opts, member)
 
 static const struct setting UPSTREAMS[] = {
@@ -59,13 +60,50 @@ static const struct setting UPSTREAMS[] = {
      .min = 0,
      .max = 100000,
      .help = "Connections of one worker kept open while unused."},
+    {.path = "rate",
+     .kind = SETTING_CUSTOM,
+     LANE(pace),
+     .read = read_rate,
+     .otherwise = "no limit",
+     .form = "`100/s`, `30/m`, `5/h`; at most 10000/s",
+     .help = "Attempts to deliver queued events, per worker."},
+    {.path = "burst",
+     .kind = SETTING_COUNT,
+     LANE(pace.burst),
+     .otherwise = "what `rate` lets through in a second, at least 1",
+     .min = 1,
+     .max = 1000000,
+     .help = "How many of them may go at once after a pause."},
+    {.path = "breaker.failures",
+     .kind = SETTING_COUNT,
+     LANE(breaker.failures),
+     .standard = "10",
+     .min = 0,
+     .max = 1000000,
+     .help = "Attempts in a row that found no connection, no answer or a 5xx, after which queued "
+             "events wait; 0 turns that off. Per worker."},
+    {.path = "breaker.cool_down",
+     .kind = SETTING_MS,
+     LANE(breaker.cool_down_ms),
+     .standard = "5s",
+     .min = 1,
+     .max = HOUR,
+     .help = "How long they wait before one of them is tried; doubles while that fails, up to 16 "
+             "times this."},
+    {.path = "sign.secret",
+     .kind = SETTING_CUSTOM,
+     LANE(sign_key),
+     .read = read_sign_key,
+     .otherwise = "not signed",
+     .form = "`whsec_…` or 16 bytes or more, better by `env:NAME`, `file:PATH`",
+     .help = "Signs deliveries of queued events by Standard Webhooks. A route's own goes first."},
 };
 
 const struct scope SCOPE_UPSTREAM = {"Upstreams", "upstreams.NAME.", UPSTREAMS, COUNT(UPSTREAMS)};
 
 static const struct word MODES[] = {{"proxy", ROUTE_PROXY, false},
+                                    {"queue", ROUTE_QUEUE, false},
                                     {"observe", ROUTE_OBSERVE, false},
-                                    {"queue", 0, true},
                                     {NULL, 0, false}};
 static const struct word MISSING_RULES[] = {{"pass", MISSING_PASS, false},
                                             {"payload", MISSING_PAYLOAD, false},
@@ -127,8 +165,9 @@ static const struct setting ROUTES[] = {
      ROUTE(mode),
      .words = MODES,
      .standard = "proxy",
-     .help = "`proxy`: each event passes once. `observe`: everything passes, duplicates are only "
-             "marked and counted."},
+     .help = "`proxy`: each event passes once. `queue`: each event is made durable, answered "
+             "with 202 and delivered for as long as it takes. `observe`: everything passes, "
+             "duplicates are only marked and counted."},
     {.path = "key",
      .kind = SETTING_CUSTOM,
      .read = read_keys,
@@ -185,7 +224,7 @@ static const struct setting ROUTES[] = {
      .words = ACK_RULES,
      .standard = "async",
      .help = "`durable`: the journal has the event before the answer. `async`: within "
-             "`journal.flush_interval`."},
+             "`journal.flush_interval`. A `queue` route's events are always durable."},
     {.path = "on_store_error",
      .kind = SETTING_WORD,
      ROUTE(on_store_error),
@@ -198,14 +237,52 @@ static const struct setting ROUTES[] = {
      .words = TIMEOUT_RULES,
      .standard = "release",
      .help = "After a time-out with the request sent: serve the retry at once, or hold the claim "
-             "until its lease ends."},
+             "until its lease ends. Not for `queue` routes."},
     {.path = "success",
      .kind = SETTING_CUSTOM,
      .read = read_success,
-     .standard = "[2xx, 3xx]",
+     .otherwise = "`[2xx, 3xx]`, for `queue` routes `[2xx]`",
      .form = "a list of statuses, `204`, and classes, `2xx`",
      .help = "Answers of the upstream that count as accepted; after any other the claim is given "
-             "back."},
+             "back, or the delivery tried again."},
+    {.path = "retry.max_attempts",
+     .kind = SETTING_COUNT,
+     ROUTE(retry.max_attempts),
+     .standard = "12",
+     .min = 1,
+     .max = 1000,
+     .help = "Attempts to deliver a queued or replayed event; after the last it is dead."},
+    {.path = "retry.max_age",
+     .kind = SETTING_MS,
+     ROUTE(retry.max_age_ms),
+     .standard = "3d",
+     .min = SECOND,
+     .max = 30 * DAY,
+     .help = "No attempt begins later than that after the event came or was replayed. For `queue` "
+             "routes at least a day below `journal.retention`."},
+    {.path = "retry.base",
+     .kind = SETTING_MS,
+     ROUTE(retry.base_ms),
+     .standard = "5s",
+     .min = 1,
+     .max = HOUR,
+     .help = "Longest wait before the second attempt; doubles with each. The wait is drawn "
+             "between 0 and that."},
+    {.path = "retry.cap",
+     .kind = SETTING_MS,
+     ROUTE(retry.cap_ms),
+     .standard = "1h",
+     .min = 1,
+     .max = DAY,
+     .help = "Longest wait before any attempt, also when the upstream's `Retry-After` asks for "
+             "more."},
+    {.path = "sign.secret",
+     .kind = SETTING_CUSTOM,
+     ROUTE(sign_key),
+     .read = read_sign_key,
+     .otherwise = "the upstream's",
+     .form = "`whsec_…` or 16 bytes or more, better by `env:NAME`, `file:PATH`",
+     .help = "Signs deliveries of queued and replayed events by Standard Webhooks."},
     {.path = "limits.body",
      .kind = SETTING_SIZE,
      ROUTE(body_bytes),
@@ -225,7 +302,6 @@ static const struct setting ROUTES[] = {
      .help = "Whether the body's hash is kept with the key."},
     {.path = "preset", .kind = SETTING_LATER, .help = "A provider's settings in one word."},
     {.path = "signature", .kind = SETTING_LATER, .help = "Verifies the sender's signature."},
-    {.path = "retry", .kind = SETTING_LATER, .help = "Attempts of `mode: queue`."},
     {.path = "scope", .kind = SETTING_LATER, .help = "What else is part of the key."},
     {.path = "on_mismatch", .kind = SETTING_LATER, .help = "Same key, another body."},
     {.path = "limits.rate", .kind = SETTING_LATER, .help = "Requests per time."},

@@ -5,7 +5,6 @@
  */
 #include "build.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,6 +12,12 @@
 
 #define SECRET_MAX_BYTES 65536u /* of a file that is one secret */
 #define PATH_MAX_BYTES 4096u
+
+/* A copy of a secret, in scratch memory. */
+struct secret_note {
+    struct secret_note *next;
+    struct slice secret;
+};
 
 bool secret_is_reference(struct slice text)
 {
@@ -29,11 +34,24 @@ void secret_wipe(struct slice secret)
         explicit_bzero(at.bytes, secret.len);
 }
 
-/* Notes a copy for wiping. */
-static void note(struct build *build, struct slice secret)
+void secrets_wipe(const struct build *build)
 {
-    assert(build->secret_count < BUILD_MAX_SECRETS);
-    build->secrets[build->secret_count++] = secret;
+    for (const struct secret_note *note = build->secrets; note; note = note->next)
+        secret_wipe(note->secret);
+}
+
+/* Notes a copy for wiping; what can't be noted is wiped at once. */
+static bool note(struct build *build, struct slice secret)
+{
+    struct secret_note *note = arena_alloc(build->scratch, sizeof(*note));
+    if (!note) {
+        secret_wipe(secret);
+        build->no_memory = true;
+        return false;
+    }
+    *note = (struct secret_note){.next = build->secrets, .secret = secret};
+    build->secrets = note;
+    return true;
 }
 
 static bool keep(struct build *build, struct slice secret, struct slice *ret_secret)
@@ -42,8 +60,7 @@ static bool keep(struct build *build, struct slice secret, struct slice *ret_sec
         build->no_memory = true;
         return false;
     }
-    note(build, *ret_secret);
-    return true;
+    return note(build, *ret_secret);
 }
 
 /* The text after "env:" or "file:" with a NUL. */
@@ -157,7 +174,6 @@ bool secret_read(struct build *build, struct node *node, struct slice *ret_secre
         return read_env(build, node, ret_secret);
     if (slice_starts(node->text, SLICE("file:")))
         return read_file(build, node, ret_secret);
-    note(build, node->text);
     *ret_secret = node->text;
-    return true;
+    return note(build, node->text);
 }

@@ -39,11 +39,14 @@ static void put_stores(const struct config *config, struct text *text)
     else
         text_put(text, "dedup memory, %zu keys\n", config->memory_max_keys);
     value_format_duration((uint64_t)config->postgres.retention_s * 1000, retention);
-    if (config->journal == JOURNAL_POSTGRES)
-        text_put(text, "journal postgres, retention %s\n", retention);
-    else
+    if (config->journal == JOURNAL_SQLITE)
         text_put(text, "journal sqlite %.*s, retention %s\n", PRINT(config->sqlite.path),
                  retention);
+    else if (config->spool.path.len > 0)
+        text_put(text, "journal postgres, retention %s, spool %.*s\n", retention,
+                 PRINT(config->spool.path));
+    else
+        text_put(text, "journal postgres, retention %s, no spool\n", retention);
 }
 
 static void put_match(const struct route_match *match, struct text *text)
@@ -76,6 +79,21 @@ static void put_rule(const struct key_rule *rule, struct text *text)
     text_put(text, "]");
 }
 
+static void put_mode(const struct route_opts *route, struct text *text)
+{
+    char age[VALUE_TEXT_SIZE], base[VALUE_TEXT_SIZE], cap[VALUE_TEXT_SIZE];
+    if (route->mode != ROUTE_QUEUE) {
+        text_put(text, ", ack %s%s", route->ack == ACK_DURABLE ? "durable" : "async",
+                 route->mode == ROUTE_OBSERVE ? ", observe only" : "");
+        return;
+    }
+    value_format_duration(route->retry.max_age_ms, age);
+    value_format_duration(route->retry.base_ms, base);
+    value_format_duration(route->retry.cap_ms, cap);
+    text_put(text, ", mode queue, %u attempt%s within %s, back-off %s to %s",
+             route->retry.max_attempts, route->retry.max_attempts == 1 ? "" : "s", age, base, cap);
+}
+
 static void put_route(const struct config *config, const struct route_opts *route,
                       struct text *text)
 {
@@ -88,8 +106,9 @@ static void put_route(const struct config *config, const struct route_opts *rout
     }
     put_duration(text, "window", route->window_ms);
     put_duration(text, "lease", route->lease_ms);
-    text_put(text, ", ack %s%s\n", route->ack == ACK_DURABLE ? "durable" : "async",
-             route->mode == ROUTE_OBSERVE ? ", observe only" : "");
+    put_mode(route, text);
+    bool is_signed = route->sign_key.len > 0 || config->lanes[route->upstream].sign_key.len > 0;
+    text_put(text, "%s\n", is_signed ? ", signed" : "");
 }
 
 enum status config_summary(const struct config *config, struct buf *buf)

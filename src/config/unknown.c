@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Keys of the file that no row has: reported, each with the name that was probably meant. Also
- * sections that are given as something else than a map.
+ * sections that are given as something else than a map. Where a section is about a secret, what
+ * was misspelt may be the secret: it is not quoted.
  */
 #include "build.h"
 #include "suggest.h"
@@ -25,6 +26,15 @@ static bool push(struct path *path, struct slice key)
     memcpy(path->text + path->len, key.data, key.len);
     path->len += key.len;
     return true;
+}
+
+/* True when the section at `path` has a row of that name. */
+static bool has_row(const struct scope *scope, struct path *path, const char *name)
+{
+    size_t len = path->len;
+    bool found = push(path, slice_str(name)) && scope_find(scope, slice_of(path->text, path->len));
+    path->len = len;
+    return found;
 }
 
 /* The part of a row's path that stands directly below `prefix`, or the empty slice. */
@@ -56,15 +66,31 @@ static bool hint_elsewhere(struct build *build, const struct scope *scope, struc
 }
 
 static void report_unknown(struct build *build, const struct scope *scope, struct node *child,
-                           struct slice prefix)
+                           struct path *path)
 {
+    struct slice prefix = slice_of(path->text, path->len);
     struct suggestion suggestion = suggest_for(child->key);
     child->refused = true;
-    report_error(build->report, child->key_at, "unknown key \"%.*s\"", SHOWN(child->key));
+    if (has_row(scope, path, "secret")) {
+        report_conceal(build->report, child->key_at.line, child->end_line);
+        report_error(build->report, child->key_at, "unknown key in %.*s", PRINT(prefix));
+    } else {
+        report_error(build->report, child->key_at, "unknown key \"%.*s\"", SHOWN(child->key));
+    }
     for (size_t i = 0; i < scope->count; i++)
         suggest_offer(&suggestion, name_below(scope->settings[i].path, prefix));
     if (suggestion.best.len > 0 || !hint_elsewhere(build, scope, child->key))
         build_suggest(build, &suggestion);
+}
+
+static void refuse_section(struct build *build, const struct scope *scope, struct node *child,
+                           struct path *path)
+{
+    if (has_row(scope, path, "secret"))
+        report_conceal(build->report, child->at.line, child->end_line);
+    build_refuse(build, child, "%.*s must be a map of settings", (int)path->len, path->text);
+    if (has_row(scope, path, "enabled"))
+        report_hint(build->report, "{enabled: false} turns it off");
 }
 
 /* "redis.timeout: 1s" is one key with a dot in it: no way of writing a setting. */
@@ -79,18 +105,19 @@ static void refuse_unknown(struct build *build, const struct scope *scope, struc
 static void refuse_unknown_child(struct build *build, const struct scope *scope, struct node *child,
                                  struct path *path)
 {
-    struct slice prefix = slice_of(path->text, path->len);
+    size_t len = path->len;
     bool fits = !has_dot(child->key) && push(path, child->key);
     struct slice full = slice_of(path->text, path->len);
-    bool is_section = fits && scope_is_section(scope, full);
     if (fits && scope_find(scope, full))
         return;
-    if (!is_section)
-        report_unknown(build, scope, child, prefix);
-    else if (child->kind == NODE_MAP)
+    if (!fits || !scope_is_section(scope, full)) {
+        path->len = len;
+        report_unknown(build, scope, child, path);
+    } else if (child->kind == NODE_MAP) {
         refuse_unknown(build, scope, child, path);
-    else if (!node_is_empty(child))
-        build_refuse(build, child, "%.*s must be a map of settings", PRINT(full));
+    } else if (!node_is_empty(child)) {
+        refuse_section(build, scope, child, path);
+    }
 }
 
 static void refuse_unknown(struct build *build, const struct scope *scope, struct node *map,

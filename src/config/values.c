@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two tables of units, one reader and one writer for both.
+ * Tables of units; one reader and one writer for durations and sizes.
  */
 #include "values.h"
 
@@ -30,6 +30,14 @@ static const struct unit SIZES[] = {
     {NULL, 0, false},
 };
 
+/* Microseconds. */
+static const struct unit RATES[] = {
+    {"/h", UINT64_C(3600000000), false},
+    {"/m", 60000000, false},
+    {"/s", 1000000, false},
+    {NULL, 0, false},
+};
+
 /* Reads the digits at the front; *ret_rest is what follows them. */
 static enum value_fault read_digits(struct slice text, uint64_t *ret_number, struct slice *ret_rest)
 {
@@ -49,8 +57,9 @@ static enum value_fault read_digits(struct slice text, uint64_t *ret_number, str
     return VALUE_OK;
 }
 
-static enum value_fault read_scaled(struct slice text, const struct unit *units,
-                                    uint64_t *ret_number)
+/* Reads a number and its unit. */
+static enum value_fault read_number(struct slice text, const struct unit *units,
+                                    uint64_t *ret_number, uint64_t *ret_factor)
 {
     uint64_t number;
     struct slice rest;
@@ -63,9 +72,21 @@ static enum value_fault read_scaled(struct slice text, const struct unit *units,
         units++;
     if (!units->text)
         return VALUE_BAD_UNIT;
-    if (number > UINT64_MAX / units->factor)
+    *ret_number = number;
+    *ret_factor = units->factor;
+    return VALUE_OK;
+}
+
+static enum value_fault read_scaled(struct slice text, const struct unit *units,
+                                    uint64_t *ret_number)
+{
+    uint64_t number, factor;
+    enum value_fault fault = read_number(text, units, &number, &factor);
+    if (fault)
+        return fault;
+    if (number > UINT64_MAX / factor)
         return VALUE_TOO_LARGE;
-    *ret_number = number * units->factor;
+    *ret_number = number * factor;
     return VALUE_OK;
 }
 
@@ -90,6 +111,11 @@ enum value_fault value_count(struct slice text, uint64_t *ret_count)
         return VALUE_NOT_A_NUMBER;
     *ret_count = number;
     return VALUE_OK;
+}
+
+enum value_fault value_rate(struct slice text, uint64_t *ret_count, uint64_t *ret_period_us)
+{
+    return read_number(text, RATES, ret_count, ret_period_us);
 }
 
 static void format_scaled(uint64_t number, const struct unit *units, const char *zero,

@@ -10,6 +10,7 @@
 
 #define VALUE_DURATION_UNITS "ms, s, m, h, d"
 #define VALUE_SIZE_UNITS "B, kB, KiB, MB, MiB, GB, GiB"
+#define VALUE_RATE_UNITS "/s, /m, /h"
 
 enum value_fault {
     VALUE_OK,
@@ -27,6 +28,9 @@ enum value_fault value_size(struct slice text, uint64_t *ret_bytes);
 
 /* "20000", digits only. */
 enum value_fault value_count(struct slice text, uint64_t *ret_count);
+
+/* "100/s", "30/m", "5/h": so many in *ret_period_us. */
+enum value_fault value_rate(struct slice text, uint64_t *ret_count, uint64_t *ret_period_us);
 
 #define VALUE_TEXT_SIZE 32 /* room for any text the two below write, with its NUL */
 

@@ -124,6 +124,8 @@ static enum status take_value(struct reader *reader, const yaml_event_t *event)
         return STATUS_NO_MEMORY;
     if (has_control_characters(text)) {
         report_error(reader->report, node->at, "control characters or line breaks in a value");
+        /* Seldom a setting, often a key that was pasted: and its line may not say so. */
+        report_conceal(reader->report, node->at.line, node->end_line);
         node->kind = NODE_BROKEN;
     }
     attach(reader, node);

@@ -59,6 +59,7 @@ Test(checks, keys_in_memory_and_a_crash)
     expect_warning(POSTGRES, "", "", "warning: keys in memory with ack: async: a crash forgets");
     expect_error("strict: true\n" POSTGRES, "", "", "error: keys in memory with ack: async");
     expect_clean(POSTGRES, "", "    ack: durable\n");
+    expect_clean(POSTGRES, "", "    mode: queue\n");
     expect_clean(POSTGRES REDIS, "", "");
 }
 
@@ -72,6 +73,64 @@ Test(checks, keys_in_memory_and_a_restart)
     expect_warning("", "", "    window: 8d\n", "shorter than a window");
     expect_error("strict: true\n", "", "    window: 8d\n", "shorter than a window");
 }
+
+/* ---- the spool ---- */
+
+#define POSTGRES_AND(more) "journal: {postgres: {url: \"postgresql://h\"}, " more "}\n" REDIS
+
+Test(checks, the_spool_stands_beside_postgres)
+{
+    struct parsed parsed = parse_with(POSTGRES_AND("retention: 5d, buffer: 64MiB"), "", "");
+    assert_clean(parsed);
+    const struct sqlite_opts *spool = &parsed.config->spool;
+    cr_assert(slice_eq(spool->path, SLICE("/var/lib/postern/spool.db")));
+    cr_assert(spool->spool && !parsed.config->spool_given && !parsed.config->sqlite.spool);
+    cr_assert(spool->max_bytes == UINT64_C(4) << 30 && spool->min_free_bytes == 256u << 20);
+    cr_assert(spool->buffer_bytes == 64u << 20 && spool->flush_interval_ms == 20);
+    cr_assert_eq(spool->retention_s, 432000);
+    cr_assert(parsed.config->sqlite.max_bytes == 0 && parsed.config->sqlite.min_free_bytes == 0);
+    parsed_done(&parsed);
+}
+
+Test(checks, a_spool_that_is_given)
+{
+    struct parsed parsed = parse_with(
+        POSTGRES_AND("spool: {path: /s, max_size: 1MiB, min_free: 0B, enabled: true}"), "", "");
+    assert_clean(parsed);
+    const struct sqlite_opts *spool = &parsed.config->spool;
+    cr_assert(slice_eq(spool->path, SLICE("/s")) && parsed.config->spool_given);
+    cr_assert(spool->max_bytes == 1u << 20 && spool->min_free_bytes == 0);
+    parsed_done(&parsed);
+}
+
+static void has_no_spool(const char *top)
+{
+    struct parsed parsed = parse_with(top, "", "");
+    assert_clean(parsed);
+    cr_assert(parsed.config->spool.path.len == 0 && !parsed.config->spool_given);
+    parsed_done(&parsed);
+}
+
+Test(checks, no_spool)
+{
+    has_no_spool("");
+    has_no_spool("journal: {spool: {}}\n");
+    has_no_spool("journal: {spool: {enabled: false, path: /s}}\n");
+    has_no_spool(POSTGRES_AND("spool: {enabled: false, path: /s}"));
+}
+
+Test(checks, a_spool_beside_sqlite_is_a_warning)
+{
+    expect_warning("journal: {spool: {path: /s}}\n", "", "",
+                   "f.yaml:9:18: warning: journal.spool is not used");
+    expect_warning("strict: true\njournal:\n  store: sqlite\n  spool: {max_size: 1GiB}\n", "", "",
+                   "hint: it stands beside journal.store: postgres; SQLite is never away");
+    struct parsed parsed = parse_with("journal: {spool: {path: ''}}\n", "", "");
+    cr_assert(strstr(parsed.report, "journal.spool.path must be a file, shorter than 4096"));
+    parsed_done(&parsed);
+}
+
+/* ---- limits ---- */
 
 Test(checks, limits_among_each_other)
 {

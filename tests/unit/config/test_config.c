@@ -98,6 +98,18 @@ Test(config, every_setting_reaches_its_field)
     cr_assert(r->ack == ACK_DURABLE && r->on_store_error == STORE_ERROR_REJECT);
     cr_assert(r->on_timeout == TIMEOUT_HOLD && r->success_count == 2 && r->success[1].to == 404);
     cr_assert_eq(r->body_bytes, 10u << 20);
+    const struct lane_opts *lane = &c->lanes[0];
+    cr_assert(lane->pace.interval_us == 20000 && lane->pace.burst == 5);
+    cr_assert(lane->breaker.failures == 3 && lane->breaker.cool_down_ms == 2000);
+    cr_assert(slice_eq(lane->sign_key, SLICE("hush-hush-hush-hush")));
+    cr_assert(slice_eq(c->spool.path, SLICE("/tmp/spool.db")) && c->spool_given);
+    cr_assert(c->spool.max_bytes == 1u << 30 && c->spool.min_free_bytes == 64u << 20);
+    cr_assert(c->spool.buffer_bytes == 96u << 20 && c->spool.flush_interval_ms == 50);
+    r = &c->routes[1];
+    cr_assert(r->mode == ROUTE_QUEUE && r->retry.max_attempts == 5);
+    cr_assert(r->retry.max_age_ms == 86400000 && r->retry.base_ms == 1000);
+    cr_assert(r->retry.cap_ms == 600000 && r->success[1].to == 410);
+    cr_assert(slice_eq(r->sign_key, SLICE("hush-hush-hush-hush-hush")));
     config_free(c);
     buf_done(&report);
 }

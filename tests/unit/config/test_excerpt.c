@@ -92,6 +92,14 @@ Test(excerpt, what_follows_a_telling_word_is_hidden)
     shows("a: {token: env:A, token: abc}", 1, "a: {token: env:A, token: ***", 0);
 }
 
+Test(excerpt, signing_keys_are_hidden_wherever_they_stand)
+{
+    shows("sign: whsec_abc", 7, "sign: ***", 6);
+    shows("sign: {whsec_abc: x}", 1, "sign: {***", 0);
+    shows("a: http://b@c, WHSEC_abc", 1, "a: http://***", 0);
+    shows("whsec", 1, "whsec", 0);
+}
+
 Test(excerpt, where_a_secret_is_may_be_shown)
 {
     shows("token: env:NAME", 8, "token: env:NAME", 7);

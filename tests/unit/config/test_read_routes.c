@@ -39,6 +39,37 @@ Test(read_routes, the_defaults)
     cr_assert(r->success_count == 2 && r->success[0].from == 200 && r->success[0].to == 299);
     cr_assert(r->success[1].from == 300 && r->success[1].to == 399);
     cr_assert_eq(r->body_bytes, 1u << 20);
+    cr_assert(r->retry.max_attempts == 12 && r->retry.max_age_ms == 259200000);
+    cr_assert(r->retry.base_ms == 5000 && r->retry.cap_ms == 3600000 && r->sign_key.len == 0);
+    parsed_done(&parsed);
+}
+
+Test(read_routes, a_queue_route)
+{
+    struct parsed parsed = parse_with("", "", "    mode: queue\n");
+    assert_clean(parsed);
+    const struct route_opts *r = &parsed.config->routes[0];
+    cr_assert(r->mode == ROUTE_QUEUE && r->ack == ACK_DURABLE);
+    cr_assert(r->success_count == 1 && r->success[0].from == 200 && r->success[0].to == 299);
+    parsed_done(&parsed);
+    parsed = parse_with("", "",
+                        "    mode: queue\n    success: [204, 3xx]\n    retry: {max_attempts: 3, "
+                        "max_age: 1h, base: 1ms, cap: 10s}\n");
+    assert_clean(parsed);
+    r = &parsed.config->routes[0];
+    cr_assert(r->success_count == 2 && r->success[0].to == 204 && r->success[1].to == 399);
+    cr_assert(r->retry.max_attempts == 3 && r->retry.max_age_ms == 3600000);
+    cr_assert(r->retry.base_ms == 1 && r->retry.cap_ms == 10000);
+    parsed_done(&parsed);
+}
+
+Test(read_routes, an_observed_route_takes_redirects_for_success)
+{
+    struct parsed parsed = parse_with("", "", "    mode: observe\n    retry: {max_attempts: 1}\n");
+    assert_clean(parsed);
+    const struct route_opts *r = &parsed.config->routes[0];
+    cr_assert(r->mode == ROUTE_OBSERVE && r->success_count == 2 && r->ack == ACK_ASYNC);
+    cr_assert(r->success[1].to == 399 && r->retry.max_attempts == 1);
     parsed_done(&parsed);
 }
 

@@ -51,6 +51,24 @@ Test(read_upstreams, the_defaults)
     cr_assert(app->connect_timeout_ms == 1000 && app->timeout_ms == 10000);
     cr_assert(app->concurrency == 256 && app->queue_max == 1024);
     cr_assert(app->idle_timeout_ms == 60000 && app->idle_max == 256);
+    const struct lane_opts *lane = &parsed.config->lanes[0];
+    cr_assert(lane->pace.interval_us == 0 && lane->pace.burst == 1 && lane->sign_key.len == 0);
+    cr_assert(lane->breaker.failures == 10 && lane->breaker.cool_down_ms == 5000);
+    parsed_done(&parsed);
+}
+
+Test(read_upstreams, each_has_its_lane)
+{
+    struct parsed parsed = parse_upstreams("{a: {endpoints: http://h, breaker: {failures: 1}},\n"
+                                           " app: {endpoints: http://h, rate: 5/s},\n"
+                                           " b: {endpoints: http://h, breaker: {failures: 0, "
+                                           "cool_down: 1m}}}");
+    cr_assert_eq(parsed.status, STATUS_OK, "%s", parsed.report);
+    const struct lane_opts *lanes = parsed.config->lanes;
+    cr_assert_eq(parsed.config->upstream_count, 3);
+    cr_assert(lanes[0].breaker.failures == 1 && lanes[1].breaker.failures == 10);
+    cr_assert(lanes[2].breaker.failures == 0 && lanes[2].breaker.cool_down_ms == 60000);
+    cr_assert(lanes[0].pace.interval_us == 0 && lanes[1].pace.interval_us == 200000);
     parsed_done(&parsed);
 }
 

@@ -15,7 +15,7 @@ static const struct scope *const SCOPES[] = {&SCOPE_ROOT, &SCOPE_LISTENER, &SCOP
 union target {
     struct config config;
     struct address address;
-    struct upstream_opts upstream;
+    struct upstream_settings upstream;
     struct route_opts route;
     unsigned char bytes[1];
 };
@@ -143,7 +143,8 @@ Test(settings, later_ones_are_refused_in_any_shape)
                 cr_assert_not(reads(SCOPES[s], &SCOPES[s]->settings[i], shapes[k], &target));
             }
     expect_error("", "", "    preset: github\n", "f.yaml:9:5: error: \"preset\" is not supported");
-    expect_error("", "", "    mode: queue\n", "f.yaml:9:11: error: \"mode: queue\" is not supp");
+    expect_error("", "", "    verify: always\n",
+                 "f.yaml:9:13: error: \"verify: always\" is not supp");
     expect_error("", "", "    limits: {rate: 100/s}\n", "\"limits.rate\" is not supported by this");
 }
 
@@ -190,7 +191,7 @@ Test(settings, words)
     expect_error("", "", "    in_flight: wiat\n",
                  "in_flight must be wait | conflict, not \"wiat\"");
     expect_error("", "", "    in_flight: wiat\n", "hint: did you mean \"wait\"?");
-    expect_error("", "", "    mode: xyz\n", "mode must be proxy | observe, not \"xyz\"");
+    expect_error("", "", "    mode: xyz\n", "mode must be proxy | queue | observe, not \"xyz\"");
 }
 
 Test(settings, wrong_shapes)

@@ -2,6 +2,7 @@
 /* Unit tests of config/summary: what the golden file of test_config.c does not show. */
 #include "parsing.h"
 
+/* The summary of an upstream and a route with these settings has `line`. */
 static void holds_line(const char *top, const char *route, const char *line)
 {
     struct parsed parsed = parse_with(top, "", route);
@@ -23,6 +24,39 @@ Test(summary, of_the_least)
     holds_line("", "", "dedup memory, 10000000 keys\n");
     holds_line("", "", "journal sqlite /var/lib/postern/postern.db, retention 7d\n");
     holds_line("", "", "route r: /r -> app, key payload, window 24h, lease 30s, ack async\n");
+}
+
+Test(summary, of_a_spool)
+{
+#define POSTGRES(more) "journal: {postgres: {url: \"postgresql://h\"}" more "}\n"
+    holds_line(POSTGRES(""), "",
+               "journal postgres, retention 7d, spool /var/lib/postern/spool.db\n");
+    holds_line(POSTGRES(", spool: {path: /s}"), "", "retention 7d, spool /s\n");
+    holds_line(POSTGRES(", spool: {enabled: false}"), "", "retention 7d, no spool\n");
+}
+
+Test(summary, of_a_queue_route)
+{
+    holds_line("", "    mode: queue\n",
+               "window 24h, lease 30s, mode queue, 12 attempts within 3d, back-off 5s to 1h\n");
+    holds_line("",
+               "    mode: queue\n    retry: {max_attempts: 1, max_age: 90s, base: 1ms, cap: 1s}\n"
+               "    sign: {secret: hushhushhushhush}\n",
+               "mode queue, 1 attempt within 90s, back-off 1ms to 1s, signed\n");
+    holds_line("", "    sign: {secret: hushhushhushhush}\n", "ack async, signed\n");
+}
+
+Test(summary, of_an_upstream_that_signs)
+{
+    struct parsed parsed = parse_with("", "    sign: {secret: hushhushhushhush}\n", "");
+    struct buf text;
+    buf_init(&text, 4096);
+    cr_assert_eq(config_summary(parsed.config, &text), STATUS_OK);
+    struct slice summary = buf_slice(&text);
+    cr_assert_not_null(memmem(summary.data, summary.len, ", signed\n", 9));
+    cr_assert_null(memmem(summary.data, summary.len, "hush", 4));
+    buf_done(&text);
+    parsed_done(&parsed);
 }
 
 Test(summary, of_a_key)

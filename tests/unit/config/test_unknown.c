@@ -59,3 +59,39 @@ Test(unknown, strange_keys)
     memcpy(top + sizeof(top) - 6, ": 1}\n", 6);
     expect_error(top, "", "", "unknown key \"kkkk");
 }
+
+Test(unknown, a_section_that_is_none)
+{
+    expect_error("journal: {spool: off}\n", "", "",
+                 "f.yaml:9:18: error: journal.spool must be a map of settings");
+    expect_error("journal: {spool: off}\n", "", "", "hint: {enabled: false} turns it off\n");
+    expect_error("admin: [off]\n", "", "", "hint: {enabled: false} turns it off\n");
+    struct parsed parsed = parse_with("journal: off\n", "", "");
+    assert_one_error(parsed, "journal must be a map of settings");
+    cr_assert_null(strstr(parsed.report, "hint"));
+    parsed_done(&parsed);
+}
+
+/* What stands where a section's secret is expected may be the secret. */
+Test(unknown, a_secret_in_a_wrong_place_is_not_told)
+{
+    const char *const routes[] = {
+        "    sign: hushhushhushhush\n",
+        "    sign:\n      hush\n      hush\n",
+        "    sign: [hush]\n",
+        "    sign: {secrt: hush}\n",
+        "    sign: {hush}\n",
+        "    sign: {hush hush: }\n",
+        "    sign:\n      secrets: {a: hush}\n",
+        "    sign:\n      key:\n        - hush\n",
+    };
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        struct parsed parsed = parse_with("", "", routes[i]);
+        assert_one_error(parsed, "sign");
+        cr_assert_null(strstr(parsed.report, "hush"), "%s", parsed.report);
+        cr_assert(strstr(parsed.report, "(not shown: it holds a secret)"), "%s", parsed.report);
+        parsed_done(&parsed);
+    }
+    expect_error("", "", "    sign: {secrt: hush}\n", "hint: did you mean \"secret\"?");
+    expect_error("", "    sign: {sekret: hush}\n", "", "f.yaml:5:12: error: unknown key in sign");
+}

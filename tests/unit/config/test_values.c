@@ -95,6 +95,26 @@ Test(values, counts)
     cr_assert_eq(value_count(slice_of(NULL, 0), &count), VALUE_NOT_A_NUMBER);
 }
 
+Test(values, rates)
+{
+    uint64_t count = 77, period_us = 77;
+    cr_assert_eq(value_rate(SLICE("100/s"), &count, &period_us), VALUE_OK);
+    cr_assert(count == 100 && period_us == 1000000);
+    cr_assert_eq(value_rate(SLICE("30/m"), &count, &period_us), VALUE_OK);
+    cr_assert(count == 30 && period_us == 60000000);
+    cr_assert_eq(value_rate(SLICE("18446744073709551615/h"), &count, &period_us), VALUE_OK);
+    cr_assert(count == UINT64_MAX && period_us == UINT64_C(3600000000));
+    count = period_us = 77;
+    cr_assert_eq(value_rate(SLICE("18446744073709551616/h"), &count, &period_us), VALUE_TOO_LARGE);
+    cr_assert_eq(value_rate(SLICE("100"), &count, &period_us), VALUE_NO_UNIT);
+    const char *const wrong[] = {"100s", "100/S", "100/min", "100 /s", "100/s ", "1.5/s", "100/"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        cr_assert_eq(value_rate(slice_str(wrong[i]), &count, &period_us), VALUE_BAD_UNIT, "%s",
+                     wrong[i]);
+    cr_assert_eq(value_rate(SLICE("/s"), &count, &period_us), VALUE_NOT_A_NUMBER);
+    cr_assert(count == 77 && period_us == 77);
+}
+
 Test(values, are_written_with_the_largest_whole_unit)
 {
     char text[VALUE_TEXT_SIZE];

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is wrong between the settings of deliveries: a route's retries, what a queue route can't
+ * use, an upstream's rate.
+ */
+#include "build.h"
+#include "text.h"
+#include "values.h"
+
+#define DAY_MS UINT64_C(86400000)
+
+/* The node at `path`, when it was given and could be used. */
+static const struct node *sound(struct node *map, const char *path)
+{
+    const struct node *node = node_find(map, path);
+    return node && node->kind != NODE_BROKEN && !node->refused ? node : NULL;
+}
+
+static bool is_refused(struct node *map, const char *path)
+{
+    return node_find(map, path) && !sound(map, path);
+}
+
+static void check_back_off(struct build *build, size_t index)
+{
+    const struct retry_opts *retry = &build->config->routes[index].retry;
+    struct node *map = build->route_nodes[index];
+    if (retry->base_ms <= retry->cap_ms || is_refused(map, "retry.base") ||
+        is_refused(map, "retry.cap"))
+        return;
+    char base[VALUE_TEXT_SIZE], cap[VALUE_TEXT_SIZE];
+    value_format_duration(retry->base_ms, base);
+    value_format_duration(retry->cap_ms, cap);
+    const struct node *given = sound(map, "retry.base");
+    report_error(build->report, build_mark(given ? given : sound(map, "retry.cap"), map),
+                 "retry.base %s is longer than retry.cap %s", base, cap);
+    report_hint(build->report, "the back-off begins at base and doubles up to cap");
+}
+
+/* A day of the journal goes as a whole, with what still waits in it. */
+static void check_max_age(struct build *build, size_t index)
+{
+    const struct route_opts *route = &build->config->routes[index];
+    struct node *map = build->route_nodes[index];
+    uint64_t retention_ms = (uint64_t)build->config->postgres.retention_s * 1000;
+    if (route->mode != ROUTE_QUEUE || route->retry.max_age_ms + DAY_MS <= retention_ms ||
+        is_refused(map, "retry.max_age") || is_refused(build->root, "journal.retention"))
+        return;
+    char age[VALUE_TEXT_SIZE], retention[VALUE_TEXT_SIZE];
+    value_format_duration(route->retry.max_age_ms, age);
+    value_format_duration(retention_ms, retention);
+    const struct node *given = sound(map, "retry.max_age");
+    report_error(build->report, build_mark(given ? given : sound(map, "mode"), map),
+                 "retry.max_age %s has to be a day or more below journal.retention %s", age,
+                 retention);
+    report_hint(build->report, "events that still wait would be deleted with their day; take a "
+                               "shorter retry.max_age or a longer journal.retention");
+}
+
+static void warn_unused(struct build *build, size_t index, const char *path, const char *hint)
+{
+    const struct node *node = sound(build->route_nodes[index], path);
+    if (!node)
+        return;
+    report_finding(build->report, SEVERITY_WARNING, node->at, "%s is not used with mode: queue",
+                   path);
+    report_hint(build->report, "%s", hint);
+}
+
+static void check_unused(struct build *build, size_t index)
+{
+    if (build->config->routes[index].mode != ROUTE_QUEUE)
+        return;
+    warn_unused(build, index, "ack", "its events are always durable before they are answered");
+    warn_unused(build, index, "on_timeout", "a delivery that timed out is tried again, see retry");
+}
+
+static void check_burst(struct build *build, size_t index)
+{
+    struct node *map = build->upstream_nodes[index];
+    const struct node *burst = sound(map, "burst");
+    if (!burst || node_find(map, "rate"))
+        return;
+    report_finding(build->report, SEVERITY_WARNING, burst->at, "burst does nothing without a rate");
+}
+
+void checks_run_delivery(struct build *build)
+{
+    for (size_t i = 0; i < build->config->upstream_count; i++)
+        check_burst(build, i);
+    for (size_t i = 0; i < build->config->route_count; i++) {
+        check_back_off(build, i);
+        check_max_age(build, i);
+        check_unused(build, i);
+    }
+}
