@@ -168,9 +168,17 @@ static uint32_t places(const struct lane *lane)
     return lane->slots + (lane->slots < LANE_BACKLOG ? lane->slots : LANE_BACKLOG);
 }
 
+/* One event is enough to find out. */
+static bool may_probe(const struct lane *lane)
+{
+    return in_memory(lane) == 0 && breaker_would_begin(&lane->breaker, now_ms(lane));
+}
+
 bool lane_can_reserve(const struct lane *lane)
 {
-    return lane->breaker.state == BREAKER_CLOSED && in_memory(lane) < places(lane);
+    if (lane->breaker.state != BREAKER_CLOSED)
+        return may_probe(lane);
+    return in_memory(lane) < places(lane);
 }
 
 /* New events keep their part of the places. */
@@ -178,6 +186,6 @@ uint32_t lane_room(const struct lane *lane)
 {
     uint32_t taken = in_memory(lane), limit = places(lane) - kept(lane, FIRST_SHARE);
     if (lane->breaker.state != BREAKER_CLOSED)
-        return taken == 0 && breaker_would_begin(&lane->breaker, now_ms(lane));
+        return may_probe(lane);
     return taken < limit ? limit - taken : 0;
 }

@@ -124,10 +124,17 @@ static enum op_status journal_appends(struct journal *base, struct journal_op *o
     row->has_key = op->record->has_key;
     copy_text(row->outcome, sizeof row->outcome, op->record->outcome);
     copy_text(row->headers, sizeof row->headers, op->record->headers);
+    row->queued = op->record->queued;
     op->status = journal->mode == SIM_DOWN ? STATUS_UNAVAILABLE : journal->answer;
-    if (journal->mode != SIM_LATER || op->level == JOURNAL_BUFFERED)
+    if (journal->mode != SIM_LATER || op->level == JOURNAL_BUFFERED) {
+        if (row->queued && op->status == STATUS_OK)
+            sim_queue_insert(container_of(journal, struct sim, journal), op->record);
         return OP_READY;
+    }
+    row->lease_ms = op->record->lease_ms;
+    row->received_at_ms = op->record->received_at_ms;
     assert(journal->waiting_count < SIM_MAX);
+    journal->waiting_rows[journal->waiting_count] = journal->row_count - 1;
     journal->waiting[journal->waiting_count++] = op;
     return OP_PENDING;
 }
@@ -146,6 +153,25 @@ static const struct journal_backend journal_backend = {
     .count_duplicate = journal_counts,
 };
 
+/* The record was borrowed for the submit: what a late row shows of it is enough for the tests. */
+static void insert_late(struct sim *sim, size_t i)
+{
+    const struct sim_row *row = &sim->journal.rows[i];
+    if (!row->queued)
+        return;
+    struct journal_record record = {
+        .event_id = row->event_id,
+        .route = SLICE("hook"),
+        .method = SLICE("POST"),
+        .target = SLICE("/hook"),
+        .headers = slice_str(row->headers),
+        .client = SLICE("192.0.2.7"),
+        .received_at_ms = row->received_at_ms,
+        .lease_ms = row->lease_ms,
+    };
+    sim_queue_insert(sim, &record);
+}
+
 void sim_journal_flush(struct sim *sim)
 {
     struct sim_journal *journal = &sim->journal;
@@ -155,6 +181,8 @@ void sim_journal_flush(struct sim *sim)
     journal->waiting_count = 0;
     for (size_t i = 0; i < count; i++) {
         ops[i]->status = journal->answer;
+        if (journal->answer == STATUS_OK)
+            insert_late(sim, journal->waiting_rows[i]);
         ops[i]->answered(ops[i]);
     }
     sim_turn(sim);
@@ -272,4 +300,5 @@ void sim_open_fakes(struct sim *sim)
     sim->upstream.base.backend = &upstream_backend;
     sim->upstreams[0] = &sim->upstream.base;
     assert(sim->dedup.table);
+    sim_queue_open(sim);
 }

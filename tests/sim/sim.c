@@ -205,6 +205,8 @@ static void open_on_loop(struct sim *sim, const char *route_lines, const char *t
         .shared = &sim->shared,
         .dedup = &sim->dedup.base,
         .journal = &sim->journal.base,
+        .queue = &sim->queue.base,
+        .tidies = true,
         .upstreams = sim->upstreams,
         .account = &sim->account,
     };
@@ -245,10 +247,16 @@ static void check_balance(struct sim *sim)
 void sim_close(struct sim *sim)
 {
     sim_turn(sim);
+    courier_drain(sim->gateway.courier);
+    sim_queue_flush(sim);
+    if (!courier_is_empty(sim->gateway.courier))
+        fail("the courier still holds something");
     if (sim->gateway.exchanges != 0)
         fail("an exchange is still owed an answer, or was never finished");
     check_balance(sim);
+    gateway_publish(&sim->gateway);
     gateway_close(&sim->gateway);
+    sim_queue_close(sim);
     waiters_free(sim->shared.waiters);
     key_table_free(sim->dedup.table);
     account_done(&sim->account);
@@ -270,6 +278,19 @@ void sim_pass(struct sim *sim, unsigned ms)
     for (unsigned passed = 0; passed < ms; passed += step_ms) {
         sim->loop->clock.mono_us += step_ms * 1000;
         sim->loop->clock.wall_ms += step_ms;
+        sim_turn(sim);
+    }
+}
+
+void sim_skip(struct sim *sim, uint64_t ms)
+{
+    uint64_t end_us = sim->loop->clock.mono_us + ms * 1000;
+    while (sim->loop->clock.mono_us < end_us) {
+        uint64_t next_ms = deadlines_next(&sim->loop->deadlines), now_ms = loop_now_ms(sim->loop);
+        uint64_t at_us = next_ms > now_ms ? next_ms * 1000 : (now_ms + 1) * 1000;
+        uint64_t to_us = at_us < end_us ? at_us : end_us;
+        sim->loop->clock.wall_ms += (to_us - sim->loop->clock.mono_us) / 1000;
+        sim->loop->clock.mono_us = to_us;
         sim_turn(sim);
     }
 }

@@ -36,6 +36,9 @@ struct sim_dedup {
 
 struct sim_row {
     struct uuid event_id;
+    bool queued;
+    uint32_t lease_ms;
+    uint64_t received_at_ms;
     char outcome[32];
     char headers[512];
     enum journal_level level;
@@ -52,7 +55,37 @@ struct sim_journal {
     struct uuid duplicates[SIM_MAX];
     size_t duplicate_count;
     struct journal_op *waiting[SIM_MAX];
+    size_t waiting_rows[SIM_MAX];
     size_t waiting_count;
+};
+
+enum sim_event_state { SIM_QUEUED, SIM_DELIVERED, SIM_DEAD };
+
+/* A row of the fake queue. */
+struct sim_event {
+    struct arena arena;
+    struct queue_event view; /* as a take tells it */
+    enum sim_event_state state;
+    unsigned owner;  /* 0: nobody; 1: the gateway; another: stolen */
+    uint64_t due_ms; /* monotonic; its lease's end while it is leased */
+    unsigned attempt_rows;
+    bool permanent;
+    uint64_t waited_ms; /* the last outcome's retry_in_ms */
+    char error[QUEUE_ERROR_BYTES + 1];
+};
+
+struct sim_queue {
+    struct queue base;
+    struct loop *loop;
+    struct loop_hook hook;
+    enum sim_mode mode; /* SIM_LATER: answered by sim_queue_flush */
+    struct sim_event events[SIM_MAX];
+    size_t count;
+    unsigned takes;
+    struct list finishes;
+    struct queue_take *take;
+    struct queue_renew *renew;
+    struct queue_upkeep *upkeep;
 };
 
 struct sim_upstream {
@@ -84,6 +117,7 @@ struct sim {
     struct gateway_shared shared;
     struct sim_dedup dedup;
     struct sim_journal journal;
+    struct sim_queue queue;
     struct sim_upstream upstream;
     struct upstream *upstreams[1];
     struct gateway gateway;
@@ -134,6 +168,15 @@ void sim_turn(struct sim *sim);
 
 /* Moves time by `ms` in steps, with a turn after each. */
 void sim_pass(struct sim *sim, unsigned ms);
+
+/* Moves time by `ms` from one deadline to the next: days in milliseconds. */
+void sim_skip(struct sim *sim, uint64_t ms);
+
+/* Answers what the queue was told to keep. */
+void sim_queue_flush(struct sim *sim);
+
+/* Gives row `i` of the queue to another owner. */
+void sim_queue_steal(struct sim *sim, size_t i);
 
 /* Does and answers what the stores were told to keep. */
 void sim_dedup_flush(struct sim *sim);

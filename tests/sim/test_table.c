@@ -38,7 +38,8 @@ Test(table, waiting_steps_have_deadlines)
 {
     struct sim *sim = sim_open("", "");
     struct sim_client *client = sim_begin(sim, "POST", "/hook", 3, "");
-    const enum ex_state waiting[] = {EX_RECEIVE, EX_CLAIM, EX_RECORD, EX_SETTLE, EX_RELEASE};
+    const enum ex_state waiting[] = {EX_RECEIVE, EX_CLAIM,  EX_ENQUEUE,
+                                     EX_RECORD,  EX_SETTLE, EX_RELEASE};
     client->ex->park_until_ms = UINT64_MAX;
     for (size_t i = 0; i < sizeof waiting / sizeof waiting[0]; i++)
         cr_assert_gt(ex_steps[waiting[i]].deadline(client->ex), loop_now_ms(sim->loop), "step %s",
