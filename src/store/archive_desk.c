@@ -106,16 +106,17 @@ static void end_waiting(struct archive_desk *desk)
 
 /* ---- a change, page by page ---- */
 
-/* By filter, what is received from now on is left alone: copies, too, so that a change never meets
- * its own. */
+/* By filter, what is received from now on is left alone. Copies have the time of their request: one
+ * that is sent again must not meet them. */
 static void begin_change(struct archive_desk *desk)
 {
     struct archive_change *change = desk->change;
     struct archive_plan *plan = &desk->plan;
-    struct uuid fresh = uuid_v7(&desk->ids, desk->loop->clock.wall_ms);
-    *plan = (struct archive_plan){.range = archive_range_of(&change->filter),
-                                  .request = change->has_request ? change->request : fresh};
-    struct uuid end = first_id(uuid_time_ms(&plan->request));
+    bool named = change->has_request && change->verb == ARCHIVE_REPLAY_NEW;
+    *plan = (struct archive_plan){
+        .range = archive_range_of(&change->filter),
+        .request = named ? change->request : uuid_v7(&desk->ids, desk->loop->clock.wall_ms)};
+    struct uuid end = first_id(uuid_time_ms(&plan->request) + !named);
     if (!change->filter.has_event_id && is_less(&end, &plan->range.high))
         plan->range.high = end;
     change->count = change->skipped = 0;
