@@ -25,14 +25,14 @@ static const char text[] =
     " category, at, status, duration_ms, response, is_returned, ord)),"
     " changed AS (UPDATE event e SET state = f.state, attempts = f.attempts,"
     " next_attempt_at = now() + f.retry_ms * interval '1 millisecond', lease_until = NULL,"
-    " response_status = CASE WHEN f.state = 'delivered' THEN coalesce(f.status, e.response_status)"
-    " ELSE e.response_status END,"
+    " response_status = coalesce(f.status, e.response_status),"
+    " duration_ms = CASE WHEN f.status IS NULL THEN e.duration_ms ELSE f.duration_ms END,"
     " last_error = CASE WHEN f.is_returned THEN e.last_error ELSE f.error END,"
     " error_category = CASE WHEN f.is_returned THEN e.error_category ELSE f.category END"
     " FROM f WHERE e.id = f.id AND e.received_at = f.received_at"
     " AND e.received_at BETWEEN $14 AND $15"
-    " AND e.state = 'queued' AND e.lease_owner = $16 AND e.attempts = f.attempt - 1"
-    " RETURNING f.ord),"
+    " AND e.state = 'queued' AND e.lease_owner = $16 AND e.lease_until IS NOT NULL"
+    " AND e.attempts = f.attempt - 1 RETURNING f.ord),"
     " noted AS (INSERT INTO delivery"
     " (event_id, received_at, attempt, at, status, duration_ms, error, response)"
     " SELECT f.id, f.received_at, f.attempt, f.at, f.status, f.duration_ms, f.error, f.response"
@@ -189,7 +189,7 @@ static void put_column(struct pg_args *args, enum column column, const struct qu
             pg_args_null(args);
         return;
     case COLUMN_STATUS:
-        put_or_null(args, finish->status > 0, finish->status);
+        put_or_null(args, finish->attempted && finish->status > 0, finish->status);
         return;
     case COLUMN_DURATION:
         pg_args_number(args, finish->duration_ms);

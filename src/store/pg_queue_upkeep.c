@@ -74,8 +74,9 @@ static const char expire_text[] =
     " FROM (SELECT FROM event WHERE state = '" state "' LIMIT " COUNT_MAX " + 1) AS counted)"
 
 #define OLDEST                                                                                     \
-    "(SELECT coalesce(greatest(1, ceil(extract(epoch FROM now() - min(d.due)) * 1000)), 0)"        \
-    "::bigint FROM seen s CROSS JOIN LATERAL (SELECT e.next_attempt_at AS due FROM event e"        \
+    "(SELECT CASE WHEN count(*) = 0 THEN 0"                                                        \
+    " ELSE greatest(1, ceil(extract(epoch FROM now() - min(d.due)) * 1000)) END::bigint"           \
+    " FROM seen s CROSS JOIN LATERAL (SELECT e.next_attempt_at AS due FROM event e"                \
     " WHERE e.route = s.route AND e.state = 'queued' AND e.next_attempt_at <= now()"               \
     " ORDER BY e.next_attempt_at LIMIT 1) AS d)"
 
