@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which command it is. The commands themselves: cli_serve below, cli_check.c, cli_key.c.
+ * Which command it is. The commands themselves: cli_serve below, the others in cli_*.c.
  */
 #include <postern/cli/cli.h>
 
@@ -9,6 +9,11 @@
 #include <string.h>
 
 #define REPORT_BYTES (256u * 1024u)
+
+#define REMOTE_STATUSES                                                                            \
+    "Exit status: 0 done, 1 not done (no such event,\nits state forbids it, no answer, refused), " \
+    "2 "                                                                                           \
+    "bad usage, 78 bad configuration."
 
 static const struct command COMMANDS[] = {
     {"serve", "run the gateway",
@@ -26,6 +31,26 @@ static const struct command COMMANDS[] = {
      "--header\nand --body. Exit status: 0 it has a key, 1 it has none or is not a request, 2 bad "
      "usage, 78 bad\nconfiguration.",
      command_key},
+    {"events", "list events of a running gateway",
+     "Lists events out of the journal, newest first, as a table or as JSON, one event a line. The\n"
+     "gateway has to run: its admin listener is asked. Times are RFC 3339 "
+     "(2026-11-21T12:00:00Z), or for\nhow long ago (15m, 2h, 7d). " REMOTE_STATUSES,
+     command_events},
+    {"show", "show one event with its attempts",
+     "Shows an event, its headers (credentials masked) and each attempt to deliver it; or its "
+     "body,\n"
+     "byte for byte. " REMOTE_STATUSES,
+     command_show},
+    {"replay", "deliver events again",
+     "Queues one event, or those a filter finds (the oldest first), for delivery again: as the "
+     "same\n"
+     "event, with its id, or each as a new one. A filter's replays fall due at --rate. Nothing is\n"
+     "asked before: --dry-run counts. " REMOTE_STATUSES,
+     command_replay},
+    {"cancel", "give up events that wait",
+     "Cancels one event, or those a filter finds: queued, dead and parked ones, and none whose\n"
+     "attempt is under way. A cancelled event can be replayed. " REMOTE_STATUSES,
+     command_cancel},
     {"version", "print the version", "Prints the version.", command_version},
 };
 #define COMMAND_COUNT (sizeof(COMMANDS) / sizeof(COMMANDS[0]))

@@ -19,6 +19,7 @@ struct option {
     const char **texts; /* the values given, room for `max`; a flag has none */
     size_t max;         /* how often it may be given */
     size_t count;       /* how often it was given */
+    bool is_argument;   /* it is written as its value alone, in any place; `name` isn't used */
 };
 
 struct command {
@@ -34,6 +35,13 @@ int command_serve(const struct command *command, const struct cli_host *host, in
 int command_check(const struct command *command, const struct cli_host *host, int argc,
                   char **argv);
 int command_key(const struct command *command, const struct cli_host *host, int argc, char **argv);
+int command_events(const struct command *command, const struct cli_host *host, int argc,
+                   char **argv);
+int command_show(const struct command *command, const struct cli_host *host, int argc, char **argv);
+int command_replay(const struct command *command, const struct cli_host *host, int argc,
+                   char **argv);
+int command_cancel(const struct command *command, const struct cli_host *host, int argc,
+                   char **argv);
 int command_version(const struct command *command, const struct cli_host *host, int argc,
                     char **argv);
 

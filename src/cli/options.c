@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options out of a table: `--name VALUE`, `--name=VALUE`, `-c VALUE`, `-cVALUE`, flags, and
- * `--help` everywhere. Not getopt: its messages can't be worded, its state is global, and it knows
- * no help.
+ * Options out of a table: `--name VALUE`, `--name=VALUE`, `-c VALUE`, `-cVALUE`, flags, arguments
+ * without a name, and `--help` everywhere. Not getopt: its messages can't be worded, its state is
+ * global, and it knows no help.
  */
 #include "commands.h"
 
@@ -21,6 +21,10 @@ static void print_option(const struct option *option, FILE *out)
 {
     char left[48];
     char letter[8] = "    ";
+    if (option->is_argument) {
+        (void)fprintf(out, "  %-28s %s\n", option->value, option->help);
+        return;
+    }
     if (option->letter)
         (void)snprintf(letter, sizeof(letter), "-%c, ", option->letter);
     (void)snprintf(left, sizeof(left), "%s--%s%s%s", letter, option->name, option->value ? " " : "",
@@ -34,8 +38,11 @@ static void print_usage(const struct command *command, const struct option *opti
     (void)fprintf(out, "usage: postern %s", command->name);
     for (size_t i = 0; i < count; i++) {
         const struct option *o = &options[i];
-        (void)fprintf(out, o->required ? " --%s%s%s" : " [--%s%s%s]", o->name, o->value ? " " : "",
-                      o->value ? o->value : "");
+        if (o->is_argument)
+            (void)fprintf(out, o->required ? " %s" : " [%s]", o->value);
+        else
+            (void)fprintf(out, o->required ? " --%s%s%s" : " [--%s%s%s]", o->name,
+                          o->value ? " " : "", o->value ? o->value : "");
     }
     (void)fprintf(out, "\n");
 }
@@ -51,14 +58,28 @@ static void print_help(const struct command *command, const struct option *optio
     print_option(&help, out);
 }
 
+/* The first argument without a name that has room, or NULL. */
+static struct option *find_argument(struct option *options, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (options[i].is_argument && options[i].count < options[i].max)
+            return &options[i];
+    return NULL;
+}
+
 /* Takes the option `argument` names out of the table, and in *ret_value what is written together
  * with it (NULL: nothing). */
 static struct option *find_option(const char *argument, struct option *options, size_t count,
                                   const char **ret_value)
 {
+    *ret_value = argument;
+    if (argument[0] != '-')
+        return find_argument(options, count);
     for (size_t i = 0; i < count; i++) {
+        if (options[i].is_argument)
+            continue;
         size_t len = strlen(options[i].name);
-        if (options[i].letter && argument[0] == '-' && argument[1] == options[i].letter) {
+        if (options[i].letter && argument[1] == options[i].letter) {
             *ret_value = argument[2] ? argument + 2 : NULL;
             return &options[i];
         }
@@ -115,8 +136,9 @@ static bool has_required(const struct reading *reading, const struct option *opt
 {
     for (size_t i = 0; i < count; i++)
         if (options[i].required && options[i].count == 0) {
-            (void)fprintf(reading->host->err, "postern %s: --%s is missing\n",
-                          reading->command->name, options[i].name);
+            (void)fprintf(reading->host->err, "postern %s: %s%s is missing\n",
+                          reading->command->name, options[i].is_argument ? "" : "--",
+                          options[i].is_argument ? options[i].value : options[i].name);
             return false;
         }
     return true;
