@@ -152,6 +152,16 @@ static size_t make_wants(struct courier *courier)
     return count;
 }
 
+static struct delivery *find_held(const struct courier *courier, const struct uuid *event_id)
+{
+    for (struct list *link = courier->held.next; link != &courier->held; link = link->next) {
+        struct delivery *delivery = container_of(link, struct delivery, held);
+        if (uuid_eq(&delivery->event_id, event_id))
+            return delivery;
+    }
+    return NULL;
+}
+
 static void on_taken(struct queue_take *take, const struct queue_event *event)
 {
     struct courier *courier = container_of(take, struct courier, take);
@@ -161,7 +171,12 @@ static void on_taken(struct queue_take *take, const struct queue_event *event)
     for (size_t i = 0; i < take->want_count; i++)
         courier->wanted_taken[i] += slice_eq(take->wants[i].route, event->route);
     uint64_t until_ms = courier->take_began_ms + row_lease_ms(courier, route);
-    struct delivery *delivery = delivery_new(courier, route, event, until_ms);
+    struct delivery *delivery = find_held(courier, &event->event_id);
+    if (delivery) { /* its lease had ended, and now it is ours again */
+        delivery->leased_until_ms = until_ms;
+        return;
+    }
+    delivery = delivery_new(courier, route, event, until_ms);
     if (!delivery)
         return; /* no memory: its lease ends by itself */
     uint64_t wall_ms = courier->gateway->loop->clock.wall_ms;

@@ -6,7 +6,6 @@
 #include "sim_impl.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define OWNER 1u
@@ -25,10 +24,12 @@ static uint64_t now_ms(const struct sim_queue *queue)
 
 static struct slice keep(struct sim_event *event, struct slice bytes)
 {
-    struct slice kept;
-    if (!arena_copy(&event->arena, bytes, &kept))
-        abort();
-    return kept;
+    char *at = event->bytes + event->used;
+    assert(bytes.len <= sizeof event->bytes - event->used);
+    if (bytes.len > 0)
+        memcpy(at, bytes.data, bytes.len);
+    event->used += bytes.len;
+    return slice_of(at, bytes.len);
 }
 
 void sim_queue_insert(struct sim *sim, const struct journal_record *record)
@@ -36,7 +37,6 @@ void sim_queue_insert(struct sim *sim, const struct journal_record *record)
     struct sim_queue *queue = &sim->queue;
     assert(queue->count < SIM_MAX);
     struct sim_event *event = &queue->events[queue->count++];
-    arena_init(&event->arena, 1024, 1u << 24);
     event->view = (struct queue_event){
         .event_id = record->event_id,
         .route = keep(event, record->route),
@@ -243,8 +243,6 @@ void sim_queue_open(struct sim *sim)
 void sim_queue_close(struct sim *sim)
 {
     loop_undefer(&sim->queue.hook);
-    for (size_t i = 0; i < sim->queue.count; i++)
-        arena_done(&sim->queue.events[i].arena);
 }
 
 void sim_queue_steal(struct sim *sim, size_t i)

@@ -220,6 +220,65 @@ Test(no_memory, failed)
     cr_assert_gt(torture(&unreachable), 0);
 }
 
+/* ---- queue routes ---- */
+
+/* Lets a minute go by while the upstream takes everything; returns how often it took something. */
+static unsigned deliver_all(struct sim *sim)
+{
+    unsigned taken = 0;
+    for (unsigned second = 0; second < 60; second++) {
+        sim_skip(sim, 1000);
+        for (size_t i = 0; i < sim->upstream.call_count; i++) {
+            if (!sim->upstream.calls[i])
+                continue;
+            sim_answer(sim, i, 200, "");
+            taken++;
+        }
+    }
+    return taken;
+}
+
+/* What was told 202 is delivered once, its repeat is a duplicate; what was not is either not there,
+ * and the retry is accepted, or was accepted all the same, and the retry is told so. */
+static bool run_queued(void)
+{
+    long alive_before = alive;
+    struct sim *sim = sim_open("    mode: queue\n", "");
+    struct sim_client *client = sim_client_new();
+    sim_turn(sim);
+    exchange_free_spare(&sim->gateway);
+    asked = 0;
+    armed = true;
+    sim_client_begin(sim, client, "POST", "/hook", 5, "X-A: b\r\n");
+    sim_client_body(sim, client, "event");
+    bool met = asked >= fail_at;
+    armed = false;
+    bool promised = sim_status(client) == 202;
+    cr_assert(promised || client->broken || sim_status(client) == 503, "with failure %zu", fail_at);
+    unsigned taken = deliver_all(sim);
+    cr_assert_eq(taken, sim->queue.count, "with failure %zu", fail_at);
+    cr_assert(!promised || taken == 1, "with failure %zu", fail_at);
+    struct sim_client *retry = sim_post(sim, "event", "");
+    cr_assert_eq(sim_status(retry), taken ? 200 : 202, "with failure %zu", fail_at);
+    taken += deliver_all(sim);
+    cr_assert_eq(taken, 1, "with failure %zu", fail_at);
+    sim_client_free(client);
+    sim_client_free(retry);
+    sim_close(sim);
+    cr_assert_eq(alive, alive_before, "%ld leaked with failure %zu", alive - alive_before, fail_at);
+    return met;
+}
+
+Test(no_memory, queued)
+{
+    fail_at = 1;
+    while (run_queued()) {
+        fail_at++;
+        cr_assert_lt(fail_at, 10000);
+    }
+    cr_assert_geq(fail_at, 7, "the exchange's four, the delivery, its content, its head");
+}
+
 #ifndef POSTERN_ARENA_SINGLY
 static struct sim_client *post_answered(struct sim *sim, struct sim_client *client,
                                         const char *body, uint16_t status)
