@@ -80,6 +80,8 @@ enum queue_result {
     QUEUE_RETURNED,  /* no attempt was made: due again in retry_in_ms, its lease given up */
 };
 
+#define QUEUE_RESULTS 4
+
 /* One outcome to write. Slices are copied by the submit call. */
 struct queue_finish {
     /* in */
