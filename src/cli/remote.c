@@ -124,7 +124,8 @@ static int take_config(struct remote *remote, const char *path)
     if (status != CLI_OK)
         return status;
     if (!config->admin_enabled) {
-        status = complain(remote, path, "it has no admin listener (admin: off)", CLI_FAILED);
+        status =
+            complain(remote, path, "it has no admin listener (admin.enabled: false)", CLI_FAILED);
     } else {
         address_format(&config->admin, address);
         status = set_url(remote, address);

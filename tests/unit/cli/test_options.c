@@ -116,3 +116,62 @@ Test(options, help_comes_first_and_out_of_the_table)
     cr_assert_str_empty(console.err);
     console_done(&console);
 }
+
+/* ---- arguments without a name ---- */
+
+static const char *ids[2];
+
+/* Reads by a table with up to two arguments, the first of them needed. */
+static int read_ids(const char *const *arguments, struct console *console)
+{
+    struct option options[] = {
+        {.value = "ID",
+         .help = "an id",
+         .texts = ids,
+         .max = 2,
+         .required = true,
+         .is_argument = true},
+        {.name = "I", .letter = 'I', .value = "N", .help = "not an id", .texts = names, .max = 1},
+        {.name = "quiet", .letter = 'q', .help = "say less", .max = 1},
+    };
+    int status = CLI_OK;
+    (void)reads(arguments, options, &status, console);
+    return status;
+}
+
+Test(options, arguments_stand_anywhere)
+{
+    struct console console = {.out = NULL};
+    cr_assert_eq(read_ids(ARGUMENTS("a", "-q", "-I", "x", "b"), &console), CLI_OK, "%s",
+                 console.err);
+    cr_assert_str_eq(ids[0], "a");
+    cr_assert_str_eq(ids[1], "b");
+    cr_assert_str_eq(names[0], "x");
+    console_done(&console);
+}
+
+Test(options, arguments_missing_empty_or_too_many)
+{
+    struct console console = {.out = NULL};
+    cr_assert_eq(read_ids(ARGUMENTS("-q"), &console), CLI_USAGE);
+    assert_holds(console.err,
+                 "postern test: ID is missing\nusage: postern test ID [--I N] [--quiet]\n");
+    console_done(&console);
+    cr_assert_eq(read_ids(ARGUMENTS(""), &console), CLI_USAGE);
+    assert_holds(console.err, "needs a value");
+    console_done(&console);
+    cr_assert_eq(read_ids(ARGUMENTS("a", "b", "c"), &console), CLI_USAGE);
+    assert_holds(console.err, "c is one argument too many");
+    console_done(&console);
+    cr_assert_eq(read_ids(ARGUMENTS("-x"), &console), CLI_USAGE);
+    assert_holds(console.err, "-x is not an option here");
+    console_done(&console);
+}
+
+Test(options, arguments_in_help)
+{
+    struct console console = {.out = NULL};
+    cr_assert_eq(read_ids(ARGUMENTS("--help"), &console), CLI_OK);
+    assert_holds(console.out, "  ID                           an id\n");
+    console_done(&console);
+}
