@@ -50,3 +50,12 @@ def merge(base, over):
 def route(name="events", path="/*", **settings):
     """A route with a header key, for tests that care about something else."""
     return {"name": name, "match": {"path": path}, "upstream": "app", "key": {"header": "X-Event-Id"}, **settings}
+
+
+# Short, so that a test sees whole schedules: a second attempt within 20 ms, all others within 50 ms.
+FAST_RETRY = {"base": "20ms", "cap": "50ms"}
+
+
+def queue_route(name="events", path="/*", retry=None, **settings):
+    """A queue route with a header key whose retries come at once."""
+    return route(name, path, **{"mode": "queue", "lease": "6s", "retry": {**FAST_RETRY, **(retry or {})}, **settings})

@@ -44,6 +44,9 @@ class Gateway(Process):
             "routes": [route()],
         }
         self.config = merge(base, config)
+        if self.config["journal"]["store"] == "postgres":
+            spool = {"spool": {"path": os.path.join(self.folder, name + "-spool.db")}}
+            self.config["journal"] = merge(spool, self.config["journal"])
         self.write_config()
 
     def write_config(self):
@@ -64,13 +67,13 @@ class Gateway(Process):
         return self
 
     def links(self):
-        """How many links to servers its workers open."""
-        servers = (self.config["dedup"]["store"] == "redis") + (self.config["journal"]["store"] == "postgres")
-        return servers * self.config["workers"]
+        """How many links to servers it opens: each worker one to Redis, two to PostgreSQL, and one for the API."""
+        redis, postgres = self.config["dedup"]["store"] == "redis", self.config["journal"]["store"] == "postgres"
+        return (redis + 2 * postgres) * self.config["workers"] + postgres
 
     def links_up(self):
         text = self.output()
-        return text.count('"redis is up"') + text.count('"postgres is up"')
+        return sum(text.count(f'"{link} is up"') for link in ("redis", "postgres", "queue", "archive"))
 
     def is_up(self, path):
         assert self.is_running(), f"the gateway ended with {self.child.returncode}\n{self.tail()}"
@@ -103,8 +106,33 @@ class Gateway(Process):
 
     # -- what it tells
 
-    def admin(self, path, timeout_s=5.0):
-        return http.request(self.admin_port, "GET", path, timeout_s=timeout_s, host="127.0.0.1")
+    def admin(self, path, timeout_s=5.0, method="GET", headers=()):
+        return http.request(self.admin_port, method, path, headers, timeout_s=timeout_s, host="127.0.0.1")
+
+    def api(self, path, method="GET", **options):
+        """A page of the API that has to be there, as JSON."""
+        answer = self.admin("/api/v1/" + path, method=method, **options)
+        assert answer.status == 200, answer
+        return answer.json()
+
+    def event(self, event_id):
+        """An event of the journal, with its deliveries; None when there is none."""
+        answer = self.admin("/api/v1/events/" + event_id)
+        assert answer.status in (200, 404), answer
+        return answer.json() if answer.status == 200 else None
+
+    def wait_state(self, event_id, state, timeout_s=15):
+        """Waits until the journal has the event in this state; the event."""
+        def seen():
+            event = self.event(event_id)
+            return event if event and event["state"] == state else None
+        return wait_until(seen, lambda: f"{event_id} is {state}: {self.event(event_id)}", timeout_s)
+
+    def wait_no_queue(self, timeout_s=20):
+        """Waits until nothing waits for an attempt, neither in the journal nor in the spool."""
+        wait_until(lambda: self.metrics().sum("postern_spool_rows") == 0
+                   and not self.api("events?state=queued&limit=1")["events"],
+                   lambda: f"the queue is empty: {self.api('events?state=queued&limit=3')}", timeout_s)
 
     def metrics(self):
         return Metrics(self.admin("/metrics").body.decode())

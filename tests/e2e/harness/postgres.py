@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real PostgreSQL cluster in a folder, on a free port, run as user postgres when the tests run as root."""
+import contextlib
 import glob
 import os
 import shutil
 import signal
 import subprocess
 
-from .process import Process, free_port
+from .process import Process, die_with_parent, free_port
 from .wait import wait_until
 
 # Process kills don't lose what the kernel has, so syncing would only make the tests slower.
@@ -34,6 +35,7 @@ class Postgres(Process):
         self.port = free_port()
         self.data = os.path.join(self.folder, name + "-data")
         self.databases = 0
+        self.locker = None
         shutil.copytree(template, self.data)
         if os.geteuid() == 0:
             for where, _, names in os.walk(self.data):
@@ -91,6 +93,24 @@ class Postgres(Process):
         return subprocess.run(["psql", "-X", "-A", "-t", "-q", "-F", "\x1f", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1",
                                "-p", str(self.port), "-U", "postgres", "-c", sql, database],
                               capture_output=True, text=True, check=check, timeout=30)
+
+    @contextlib.contextmanager
+    def locked(self, table, url):
+        """Nobody else writes to the table until unlock(), or the end of the block."""
+        self.locker = subprocess.Popen(["psql", "-X", "-A", "-t", "-q", url], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+        self.locker.stdin.write(f"BEGIN; LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE; SELECT 'locked';\n")
+        self.locker.stdin.flush()
+        assert self.locker.stdout.readline() == "locked\n"
+        try:
+            yield
+        finally:
+            self.unlock()
+
+    def unlock(self):
+        if self.locker:
+            self.locker.communicate("COMMIT;\n", timeout=30)
+        self.locker = None
 
     def query(self, sql, url):
         """Rows as lists of text."""

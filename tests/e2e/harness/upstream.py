@@ -2,6 +2,7 @@
 """The test's hand on the scripted upstream (upstream_server.py)."""
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -11,6 +12,15 @@ from .wait import wait_until
 SERVER = os.path.join(os.path.dirname(__file__), "upstream_server.py")
 
 
+def read_lines(path):
+    """Whole lines only: the last one may be in the making."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return [line for line in file if line.endswith("\n")]
+    except FileNotFoundError:
+        return []
+
+
 class Request:
     """What the upstream got."""
 
@@ -18,7 +28,9 @@ class Request:
         self.number, self.connection = record["number"], record["connection"]
         self.method, self.target, self.headers = record["method"], record["target"], record["headers"]
         self.complete, self.size, self.sha256 = record["complete"], record.get("size"), record.get("sha256")
-        self.head = record["head"]
+        self.head, self.at, self.parallel = record["head"], record["at"], record.get("parallel", 1)
+        # of the answer, when all of it was written
+        self.answered_at, self.status = record.get("answered_at"), record.get("status")
 
     def header(self, name):
         """The value; None when it's missing; fails when it came twice."""
@@ -28,6 +40,22 @@ class Request:
 
     def header_values(self, name):
         return [value for field, value in self.headers if field.lower() == name.lower()]
+
+    @property
+    def event_id(self):
+        return self.header("Postern-Event-Id")
+
+    @property
+    def attempt(self):
+        return int(self.header("Postern-Attempt"))
+
+    @property
+    def key(self):
+        return self.header("X-Event-Id")
+
+    def succeeded(self):
+        """True when it was answered with 2xx."""
+        return self.complete and self.status is not None and 200 <= self.status < 300
 
 
 class Upstream:
@@ -62,16 +90,34 @@ class Upstream:
     def set_listening(self, listening):
         self.command(listening=listening)
 
+    def down(self):
+        """As if its process had died: connections end, new ones are refused."""
+        self.command(listening=False, cut=True)
+
+    def up(self):
+        self.set_listening(True)
+
+    def freeze(self):
+        """The kernel still takes connections and bytes, nobody answers; no commands meanwhile."""
+        self.child.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.child.send_signal(signal.SIGCONT)
+
     def connections(self):
         """How many connections were ever accepted."""
         return self.command()["connections"]
 
     def records(self):
-        try:
-            with open(self.log_path, encoding="utf-8") as file:
-                return [json.loads(line) for line in file if line.endswith("\n")]
-        except FileNotFoundError:
-            return []
+        """What the log says of each request, with the end of its answer, if it came to that."""
+        found = {}
+        for line in read_lines(self.log_path):
+            record = json.loads(line)
+            if "answered" in record:
+                found[record["answered"]].update(status=record["status"], answered_at=record["at"])
+            else:
+                found[record["number"]] = record
+        return list(found.values())
 
     def malformed(self):
         """What came that isn't strict HTTP/1.1; has to be empty always."""
@@ -81,6 +127,10 @@ class Upstream:
         """All well-formed requests, or those whose target is or begins with `path` and '?'."""
         found = [Request(record) for record in self.records() if "malformed" not in record]
         return [r for r in found if path is None or r.target == path or r.target.startswith(path + "?")]
+
+    def attempts(self, event_id):
+        """All requests of one event, in order."""
+        return [request for request in self.requests() if request.event_id == event_id]
 
     def wait_requests(self, count, path=None):
         """Waits until at least `count` came."""

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The scripted upstream, a process of its own. It judges strictly what reaches it, writes one synced line of JSON
-per request to its log before it does anything else, and then plays the step the script has for that path.
+per request to its log before it does anything else, then plays the step the script has for that path, and writes
+another line ("answered") as soon as the whole answer has been handed to the kernel.
 
 usage: upstream_server.py LOG      (prints its port; takes commands as lines of JSON on stdin, see `Server.do`)
 
-A step is a dictionary: status, headers [[name, value]], body (text) or body_size (pattern bytes), framing sized |
+A step is a dictionary: status, statuses (by Postern-Attempt, the last one for ever), headers [[name, value]], body (text) or body_size (pattern bytes), framing sized |
 chunked | close, piece (bytes written at once), interim [status …], wait_for (a gate's name: no answer until it is
 opened), early (answer before the body was read), reset head | body | answer | half, silent (never answer), raw
 (base64, sent as it is), close (end the connection after the answer).
@@ -14,12 +15,16 @@ import base64
 import hashlib
 import json
 import os
+import random
 import re
 import socket
 import struct
 import sys
 import threading
+import time
 
+# Below the ephemeral ports: while it doesn't listen, no outgoing connection may take its place.
+PORTS = range(12000, 32000)
 HEAD_MAX = 1 << 17
 PATTERN = bytes(range(251)) * 4177 # 1 MiB, of a prime period so that a shifted piece shows
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -121,10 +126,10 @@ class Server:
     def __init__(self, log_path):
         self.log = open(log_path, "ab", buffering=0)
         self.lock = threading.Lock()
-        self.count = self.connections = 0
+        self.count = self.connections = self.playing = 0
         self.steps, self.gates = {}, {}
         self.default = DEFAULT_STEP
-        self.idle = set()
+        self.idle, self.open = set(), set()
         self.listener, self.port = None, 0
         self.listen()
 
@@ -138,15 +143,14 @@ class Server:
                 self.default = command["default"]
             if "open" in command:
                 self.gate(command["open"]).set()
-            idle = list(self.idle)
-        if "close_idle" in command:
-            for connection in idle:
-                connection.shutdown(socket.SHUT_RDWR)
+            idle, connected = list(self.idle), list(self.open)
         if "listening" in command:
             if command["listening"]:
                 self.listen()
             else:
                 self.unlisten()
+        for connection in connected if "cut" in command else idle if "close_idle" in command else []:
+            end(connection)
         return {"port": self.port, "connections": self.connections, "idle": len(idle)}
 
     def gate(self, name):
@@ -155,10 +159,19 @@ class Server:
     def listen(self):
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
+        self.bind(listener)
         listener.listen(1024)
         self.listener, self.port = listener, listener.getsockname()[1]
         threading.Thread(target=self.accept, args=(listener,), daemon=True).start()
+
+    def bind(self, listener):
+        """Its own port again, or the first time any free one."""
+        while True:
+            try:
+                return listener.bind(("127.0.0.1", self.port or random.choice(PORTS)))
+            except OSError:
+                if self.port:
+                    raise
 
     def unlisten(self):
         self.listener.shutdown(socket.SHUT_RDWR)
@@ -179,6 +192,7 @@ class Server:
         with self.lock:
             self.connections += 1
             number = self.connections
+            self.open.add(connection)
         wire = Wire(connection)
         try:
             while self.one(connection, wire, number):
@@ -188,6 +202,8 @@ class Server:
         except Malformed as error:
             self.write({"malformed": str(error), "connection": number})
         finally:
+            with self.lock:
+                self.open.discard(connection)
             connection.close()
 
     def one(self, connection, wire, number):
@@ -216,8 +232,15 @@ class Server:
                 self.write(record)
                 raise
             record.update(complete=True, size=len(body), sha256=hashlib.sha256(body).hexdigest())
-        self.write(record)
-        return self.play(connection, step, method)
+        with self.lock:
+            self.playing += 1
+            record["parallel"] = self.playing
+        try:
+            self.write(record)
+            return self.play(connection, by_attempt(step, fields), method, record["number"])
+        finally:
+            with self.lock:
+                self.playing -= 1
 
     def next_step(self, path):
         """The steps of a path are played in order, the last one for ever."""
@@ -229,12 +252,16 @@ class Server:
 
     def write(self, record):
         with self.lock:
-            record["number"] = self.count
+            record["number"], record["at"] = self.count, time.time()
             self.count += 1
             self.log.write(json.dumps(record).encode() + b"\n")
             os.fsync(self.log.fileno())
 
-    def play(self, connection, step, method):
+    def write_answered(self, number, status):
+        with self.lock:
+            self.log.write(json.dumps({"answered": number, "status": status, "at": time.time()}).encode() + b"\n")
+
+    def play(self, connection, step, method, number):
         if step.get("wait_for"):
             with self.lock:
                 gate = self.gate(step["wait_for"])
@@ -249,11 +276,20 @@ class Server:
             connection.sendall(data[:len(data) // 2])
             return reset(connection)
         send(connection, data, step.get("piece"))
+        self.write_answered(number, None if "raw" in step else step.get("status", 200))
         if step.get("close") or step.get("early") or step.get("framing") == "close":
             connection.shutdown(socket.SHUT_WR)
             wait_for_end(connection)
             return False
         return True
+
+
+def by_attempt(step, fields):
+    """The step with the status its `statuses` have for this attempt."""
+    if "statuses" not in step:
+        return step
+    attempt = next((int(value) for name, value in fields if name.lower() == "postern-attempt"), 1)
+    return {**step, "status": step["statuses"][min(attempt, len(step["statuses"])) - 1]}
 
 
 def answer(step, method):
@@ -283,6 +319,14 @@ def send(connection, data, piece):
             connection.sendall(data[at:at + (piece or len(data))])
     except OSError as error:
         raise Gone from error
+
+
+def end(connection):
+    """From another thread than the one that serves it; it may have ended by itself."""
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
 
 
 def reset(connection):
