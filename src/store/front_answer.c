@@ -18,7 +18,6 @@ static bool is_idle(const struct front *front)
 static void answer(struct front *front, struct journal_op *op, enum status status)
 {
     op->status = status;
-    op->home = front->home;
     list_push_back(&front->answers, &op->link);
     loop_defer(front->opts.loop, &front->tell);
 }
@@ -28,6 +27,8 @@ void front_answer_row(struct front *front, struct batch *batch, struct batch_row
 {
     if (!row->op)
         return;
+    row->op->home = front->home;
+    row->op->leased = row->lease_ms > 0 && !(batch->doubtful && front->home == QUEUE_HOME_JOURNAL);
     answer(front, row->op, status);
     row->op = NULL;
     batch->waiting--;

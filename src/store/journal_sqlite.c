@@ -47,7 +47,7 @@ static void send_batch(struct front *front)
 
 static void on_retry(struct deadline *deadline)
 {
-    front_pump(&container_of(deadline, struct sqlite_front, retry)->front);
+    front_up(&container_of(deadline, struct sqlite_front, retry)->front);
 }
 
 static void finish_commit(struct sqlite_request *request)

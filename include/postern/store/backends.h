@@ -151,6 +151,8 @@ struct spooled_opts {
     struct sqlite_store *store; /* opened as a spool; shared by all workers */
     struct uuid owner;
     bool drains;
+    struct slice url;    /* of the database, for the drain's own connection; copied */
+    uint32_t timeout_ms; /* as in pg_opts */
 };
 
 NODISCARD enum status spooled_open(struct loop *loop, const struct spooled_opts *opts,

@@ -68,6 +68,9 @@ struct journal_op {
      * given up and refused are counted as dropped */
     enum status status;
     enum queue_home home; /* out: where a queued record was committed */
+    bool leased;          /* out: its lease is certain, an attempt may begin. False: leave it to
+                             queue_take; it had none, or its commit's answer was lost, and when that
+                             was known somebody else may have had it */
     struct list link;     /* the backend's own while pending */
 };
 
@@ -98,8 +101,10 @@ struct spool_stats {
     bool full;      /* at its cap, or the disk at its floor: appends are refused */
     bool set_aside; /* at start a damaged file was set aside: see the log */
     uint64_t rows, bytes, oldest_at_ms;    /* in it now; wall clock of the oldest, 0 without one */
-    uint64_t spooled_total, drained_total; /* rows, since start */
-    uint64_t torn_bytes;                   /* of its log that were cut off at start */
+    uint64_t spooled_total, drained_total; /* rows, since start: this worker's part */
+    uint64_t refused;    /* rows in it that the journal's database refuses; known to the worker that
+                            drains */
+    uint64_t torn_bytes; /* of its log that were cut off at start */
 };
 
 /* For metrics and /readyz?verbose. Filled on the owner's thread; totals since start, of this front
