@@ -36,12 +36,16 @@ struct sqlite_queue {
     /* take */
     struct queue_take *take;
     struct sqlite_request take_job;
+    uint64_t take_after; /* it waits until so many outcomes are settled */
+    bool is_taking;      /* the job is the thread's */
     struct sqlite_taking taking;
     /* finish */
     struct sqlite_request finish_job;
     struct list gathering, writing; /* struct outcome */
     struct list refused;            /* struct queue_finish that could not be copied */
+    uint64_t submitted, settled;    /* outcomes, ever */
     bool is_writing;
+    bool is_stuck; /* a write failed, and none has succeeded since */
     struct backoff backoff;
     struct deadline retry;
     /* renew */
@@ -86,6 +90,7 @@ static enum status run_take(struct sqlite_request *job, struct sqlite_db *db)
 {
     struct sqlite_queue *self = container_of(job, struct sqlite_queue, take_job);
     enum status status = STATUS_OK;
+    self->taking.takes_over = !sqlite_store_is_stuck(self->seat.store);
     for (size_t i = 0; status == STATUS_OK && i < self->take->want_count; i++)
         status = sqlite_queue_take(db, &self->owner, &self->take->wants[i], &self->taking);
     return status;
@@ -107,6 +112,7 @@ static void on_taken(struct sqlite_request *job)
     struct sqlite_queue *self = container_of(job, struct sqlite_queue, take_job);
     struct queue_take *take = self->take;
     struct arena arena = self->taking.arena;
+    self->is_taking = false;
     note_return(self, job->status);
     take->status = self->closing ? STATUS_UNAVAILABLE : job->status;
     take->next_due_ms = UINT64_MAX;
@@ -119,15 +125,25 @@ static void on_taken(struct sqlite_request *job)
     arena_done(&arena);
 }
 
+/* Outcomes that were told before it go first: the leases of their events may have ended. */
+static void send_take(struct sqlite_queue *self)
+{
+    if (!self->take || self->is_taking || self->settled < self->take_after)
+        return;
+    self->is_taking = true;
+    submit(self, &self->take_job);
+}
+
 static void begin_take(struct queue *queue, struct queue_take *take)
 {
     struct sqlite_queue *self = from_queue(queue);
     assert(!self->take && !self->closing);
     self->take = take;
+    self->take_after = self->submitted;
     self->taking = (struct sqlite_taking){.bytes_max = take->bytes_max, .next_due_ms = UINT64_MAX};
     arena_init(&self->taking.arena, TAKE_CHUNK_BYTES, SIZE_MAX);
     list_init(&self->taking.events);
-    submit(self, &self->take_job);
+    send_take(self);
 }
 
 /* ---- finish ---- */
@@ -217,6 +233,7 @@ static void answer_written(struct sqlite_queue *self)
         struct queue_finish *finish = outcome->finish;
         enum status status = outcome->status;
         free(outcome);
+        self->settled++;
         stats->pending_finishes--;
         if (status == STATUS_OK)
             stats->finished++;
@@ -226,14 +243,25 @@ static void answer_written(struct sqlite_queue *self)
     }
 }
 
+/* While an outcome can't be written, nobody in this process takes events whose lease has ended: one
+ * of them may be its event. */
+static void set_stuck(struct sqlite_queue *self, bool is_stuck)
+{
+    if (self->is_stuck != is_stuck)
+        sqlite_store_note_stuck(self->seat.store, is_stuck);
+    self->is_stuck = is_stuck;
+}
+
 static void on_finished(struct sqlite_request *job)
 {
     struct sqlite_queue *self = container_of(job, struct sqlite_queue, finish_job);
     note_return(self, job->status);
     self->is_writing = false;
+    set_stuck(self, job->status != STATUS_OK);
     if (job->status == STATUS_OK) {
         backoff_reset(&self->backoff);
         answer_written(self);
+        send_take(self);
     } else if (!self->closing) {
         deadline_set(&self->loop->deadlines, &self->retry,
                      loop_now_ms(self->loop) + backoff_next_ms(&self->backoff));
@@ -247,6 +275,7 @@ static void begin_finish(struct queue *queue, struct queue_finish *finish)
     struct outcome *outcome = copy_finish(finish);
     assert(!self->closing);
     queue->stats.pending_finishes++;
+    self->submitted++;
     if (outcome) {
         list_push_back(&self->gathering, &outcome->link);
         loop_defer(self->loop, &self->pump);
@@ -321,8 +350,21 @@ static void give_up_refused(struct sqlite_queue *self)
 {
     for (struct list *link; (link = list_pop_front(&self->refused));) {
         self->queue.stats.pending_finishes--;
+        self->settled++;
         answer(container_of(link, struct queue_finish, link), STATUS_UNAVAILABLE);
     }
+    send_take(self);
+}
+
+static void give_up_take(struct sqlite_queue *self)
+{
+    struct queue_take *take = self->take;
+    if (!take || self->is_taking)
+        return;
+    self->take = NULL;
+    take->status = STATUS_UNAVAILABLE;
+    take->next_due_ms = UINT64_MAX;
+    take->ended(take);
 }
 
 static void give_up_outcomes(struct list *outcomes)
@@ -341,6 +383,7 @@ static void finish_close(struct sqlite_queue *self)
     void *arg = self->closed_arg;
     loop_undefer(&self->pump);
     loop_undefer(&self->tell);
+    set_stuck(self, false);
     sqlite_seat_close(&self->seat);
     free(self);
     closed(arg);
@@ -356,6 +399,7 @@ static void on_tell(struct loop_hook *hook)
     give_up_outcomes(&self->gathering);
     if (!self->is_writing)
         give_up_outcomes(&self->writing);
+    give_up_take(self);
     if (self->out == 0)
         finish_close(self);
 }

@@ -34,11 +34,14 @@ static const char load_text[] =
     "SELECT key, id, response_status, received_at, window_ends_at FROM event"
     " WHERE key IS NOT NULL AND (window_ends_at, id) > (?1, ?2)"
     " ORDER BY window_ends_at, id LIMIT ?3";
-/* A lease is its owner's life long, and whoever owned one in a file we have to ourselves is gone.
- */
-static const char void_leases[] =
-    "UPDATE event SET next_attempt_at = ?1, lease_until = NULL, lease_owner = NULL"
-    " WHERE state = 'queued' AND doubtful = 0 AND lease_until IS NOT NULL";
+/* A lease ends with its owner, and whoever owned one in a file we have to ourselves is gone. */
+#define END_LEASE                                                                                  \
+    "UPDATE event SET next_attempt_at = ?1, lease_until = NULL, lease_owner = NULL"                \
+    " WHERE rowid IN (SELECT rowid FROM event INDEXED BY "
+static const char void_leases[] = END_LEASE "event_due WHERE state = 'queued' AND doubtful = 0"
+                                            " AND lease_until IS NOT NULL)";
+static const char void_doubtful_leases[] = END_LEASE
+    "event_doubtful WHERE doubtful = 1 AND state = 'queued' AND lease_until IS NOT NULL)";
 
 /* The fields that are text; the others hold a sender's bytes. */
 static const bool is_text[ROW_FIELDS] = {
@@ -74,14 +77,44 @@ static const char settings[] = "PRAGMA locking_mode=EXCLUSIVE;"
                                "PRAGMA temp_store=MEMORY;"
                                "BEGIN IMMEDIATE; COMMIT";
 
+static enum status end_leases(struct sqlite_db *db, const char *text)
+{
+    struct sqlite3_stmt *statement = sqlite_db_statement(db, text);
+    sqlite_bind_number(statement, 1, db->wall_ms);
+    return sqlite_db_run(db, statement);
+}
+
 static enum status begin_anew(struct sqlite_db *db)
 {
     struct clock clock;
     clock_refresh(&clock);
     db->wall_ms = clock.wall_ms;
-    struct sqlite3_stmt *statement = sqlite_db_statement(db, void_leases);
-    sqlite_bind_number(statement, 1, db->wall_ms);
-    return sqlite_db_run(db, statement) == STATUS_OK ? STATUS_OK : STATUS_IO;
+    enum status status = end_leases(db, void_leases);
+    if (status == STATUS_OK)
+        status = end_leases(db, void_doubtful_leases);
+    return status == STATUS_OK ? STATUS_OK : STATUS_IO;
+}
+
+/* A table that isn't there, or isn't ours, counts too. */
+static bool is_damage(int code)
+{
+    return code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR;
+}
+
+static enum status tell_failure(struct sqlite_db *db, const char *path,
+                                char ret_error[static SQLITE_DB_ERROR])
+{
+    int code = sqlite3_errcode(db->handle) & 0xff;
+    if (code == SQLITE_BUSY) {
+        snprintf(ret_error, SQLITE_DB_ERROR, "%.200s: another process has it open", path);
+        return STATUS_UNAVAILABLE;
+    }
+    db->damaged = is_damage(code);
+    snprintf(ret_error, SQLITE_DB_ERROR, "%.120s: %.60s%s", path, sqlite_db_error(db),
+             db->damaged
+                 ? "; if it was ours it is damaged: restore it, or move it and its -wal away"
+                 : "");
+    return STATUS_IO;
 }
 
 static enum status set_up(struct sqlite_db *db, const char *path,
@@ -95,21 +128,13 @@ static enum status set_up(struct sqlite_db *db, const char *path,
     }
     if (code == SQLITE_OK)
         code = sqlite3_exec(db->handle, settings, NULL, NULL, NULL);
-    if (code == SQLITE_BUSY) {
-        snprintf(ret_error, SQLITE_DB_ERROR, "%.200s: another process has it open", path);
-        return STATUS_UNAVAILABLE;
-    }
-    if (code != SQLITE_OK) {
-        snprintf(ret_error, SQLITE_DB_ERROR, "%.150s: %.90s", path, sqlite_db_error(db));
-        return STATUS_IO;
-    }
+    if (code != SQLITE_OK)
+        return tell_failure(db, path, ret_error);
     sqlite3_wal_hook(db->handle, on_wal, db);
     enum status status = sqlite_schema_migrate(db, ret_error);
-    if (status == STATUS_OK && begin_anew(db) != STATUS_OK) {
-        snprintf(ret_error, SQLITE_DB_ERROR, "%.150s: %.90s", path, sqlite_db_error(db));
-        status = STATUS_IO;
-    }
-    return status;
+    if (status == STATUS_OK)
+        status = begin_anew(db);
+    return status == STATUS_IO ? tell_failure(db, path, ret_error) : status;
 }
 
 static void tear_down(struct sqlite_db *db)
@@ -123,7 +148,7 @@ static void tear_down(struct sqlite_db *db)
 enum status sqlite_db_open(struct sqlite_db *db, struct slice path,
                            char ret_error[static SQLITE_DB_ERROR])
 {
-    char name[4096];
+    char name[SQLITE_DB_PATH];
     *db = (struct sqlite_db){0};
     if (path.len == 0 || path.len >= sizeof(name)) {
         snprintf(ret_error, SQLITE_DB_ERROR, "the path is empty or too long");
@@ -132,8 +157,10 @@ enum status sqlite_db_open(struct sqlite_db *db, struct slice path,
     memcpy(name, path.data, path.len);
     name[path.len] = '\0';
     enum status status = set_up(db, name, ret_error);
+    bool damaged = db->damaged;
     if (status != STATUS_OK)
         tear_down(db);
+    db->damaged = damaged;
     return status;
 }
 

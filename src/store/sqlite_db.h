@@ -15,6 +15,8 @@
  * written back once for many commits, small enough that recovery takes well under a second. */
 #define SQLITE_DB_WAL_PAGES 4000
 
+#define SQLITE_DB_PATH 4096u /* bytes of a path, with its NUL */
+
 #define SQLITE_DB_PRUNE_ROWS 500u /* rows looked at in one step of the retention */
 
 #define SQLITE_DB_STATEMENTS 96u /* different statements of all files that have some */
@@ -30,6 +32,7 @@ struct sqlite_db {
     int wal_pages;    /* in the write-ahead log */
     bool full;        /* synchronous is FULL now, otherwise NORMAL */
     bool wrote;       /* the last commit appended to the log */
+    bool damaged;     /* the opening failed because of what the file holds */
     bool unsynced;    /* commits are in the page cache only */
 };
 
@@ -40,7 +43,8 @@ struct sqlite_origin {
 };
 
 /* Opens or makes the file, takes its lock for good, migrates the schema and ends the leases it
- * finds: their owners are gone. On failure nothing stays open and `ret_error` says why. */
+ * finds: their owners are gone. On failure nothing stays open, `ret_error` says why, and `damaged`
+ * if it is the file's content. */
 NODISCARD enum status sqlite_db_open(struct sqlite_db *db, struct slice path,
                                      char ret_error[static SQLITE_DB_ERROR]);
 

@@ -14,9 +14,10 @@ static const char due_text[] =
     "SELECT rowid, length(headers) + length(body), id, received_at,"
     " max(received_at, coalesce(last_replayed_at, 0)), attempts, attempts_before, method, target,"
     " client, headers, body" FRESH_DUE " AND route = ?1 AND next_attempt_at <= ?2"
-    " ORDER BY next_attempt_at LIMIT ?3";
+    " AND (lease_until IS NULL OR ?4) ORDER BY next_attempt_at LIMIT ?3";
 static const char next_text[] = "SELECT min(next_attempt_at)" FRESH_DUE
-                                " AND route = ?1 AND next_attempt_at > ?2";
+                                " AND route = ?1 AND next_attempt_at > ?2"
+                                " AND (lease_until IS NULL OR lease_owner <> ?3)";
 static const char lease_text[] = "UPDATE event SET next_attempt_at = ?2, lease_until = ?2,"
                                  " lease_owner = ?3 WHERE rowid = ?1";
 static const char standing_text[] = "SELECT rowid, state, attempts, lease_owner,"
@@ -79,6 +80,7 @@ static enum status copy_due(struct sqlite_db *db, const struct queue_want *want,
     sqlite_bind_text(due, 1, want->route);
     sqlite_bind_number(due, 2, db->wall_ms);
     sqlite_bind_number(due, 3, want->count);
+    sqlite_bind_number(due, 4, taking->takes_over);
     int code;
     for (uint32_t count = 0; (code = sqlite3_step(due)) == SQLITE_ROW; count++) {
         size_t bytes = (size_t)sqlite_read_number(due, 1);
@@ -93,12 +95,15 @@ static enum status copy_due(struct sqlite_db *db, const struct queue_want *want,
     return code == SQLITE_DONE || code == SQLITE_ROW ? STATUS_OK : STATUS_UNAVAILABLE;
 }
 
-static enum status look_ahead(struct sqlite_db *db, const struct queue_want *want,
-                              struct sqlite_taking *taking)
+/* What we have leased ourselves isn't looked for; what others have falls due when their lease ends
+ * without an outcome. */
+static enum status look_ahead(struct sqlite_db *db, const struct uuid *owner,
+                              const struct queue_want *want, struct sqlite_taking *taking)
 {
     struct sqlite3_stmt *next = sqlite_db_statement(db, next_text);
     sqlite_bind_text(next, 1, want->route);
     sqlite_bind_number(next, 2, db->wall_ms);
+    sqlite_bind_uuid(next, 3, owner);
     int code = sqlite3_step(next);
     if (code == SQLITE_ROW && sqlite3_column_type(next, 0) != SQLITE_NULL)
         note_due(taking, sqlite_read_number(next, 0) - db->wall_ms);
@@ -123,7 +128,7 @@ enum status sqlite_queue_take(struct sqlite_db *db, const struct uuid *owner,
     struct list *last_before = taking->events.prev;
     enum status status = copy_due(db, want, taking);
     if (status == STATUS_OK)
-        status = look_ahead(db, want, taking);
+        status = look_ahead(db, owner, want, taking);
     for (struct list *link = last_before->next; status == STATUS_OK && link != &taking->events;
          link = link->next)
         status = lease_row(db, owner, container_of(link, struct sqlite_taken, link)->rowid,
@@ -138,6 +143,7 @@ enum standing {
     STANDING_LEASED,  /* still ours */
     STANDING_WRITTEN, /* it is what this outcome made of it */
     STANDING_LOST,
+    STANDING_GONE,    /* there is no such event */
     STANDING_UNKNOWN, /* the statement failed */
 };
 
@@ -168,7 +174,7 @@ static enum standing find_standing(struct sqlite_db *db, const struct uuid *owne
                                    const struct queue_finish *finish, int64_t *ret_rowid)
 {
     struct sqlite3_stmt *row = sqlite_db_statement(db, standing_text);
-    enum standing standing = STANDING_LOST;
+    enum standing standing = STANDING_GONE;
     sqlite_bind_uuid(row, 1, &finish->event_id);
     int code = sqlite3_step(row);
     if (code == SQLITE_ROW) {
@@ -251,12 +257,13 @@ enum status sqlite_queue_finish(struct sqlite_db *db, const struct uuid *owner,
     int64_t rowid = 0;
     enum standing standing = find_standing(db, owner, finish, &rowid);
     enum status status = standing == STANDING_UNKNOWN ? STATUS_UNAVAILABLE : STATUS_OK;
-    if (status == STATUS_OK && finish->attempted)
+    if (status == STATUS_OK && finish->attempted && standing != STANDING_GONE)
         status = write_attempt(db, finish);
     if (status == STATUS_OK && standing == STANDING_LEASED)
         status = finish->result == QUEUE_RETURNED ? give_lease_back(db, rowid, finish)
                                                   : write_outcome(db, rowid, finish);
-    return status == STATUS_OK && standing == STANDING_LOST ? STATUS_REFUSED : status;
+    bool fenced = standing == STANDING_LOST || standing == STANDING_GONE;
+    return status == STATUS_OK && fenced ? STATUS_REFUSED : status;
 }
 
 /* ---- renewing ---- */

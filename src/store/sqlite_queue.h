@@ -31,6 +31,7 @@ struct sqlite_taking {
     struct list events;   /* struct sqlite_taken */
     size_t bytes;         /* of headers and bodies so far */
     size_t bytes_max;     /* see queue_take */
+    bool takes_over;      /* also events whose lease has ended */
     uint64_t next_due_ms; /* from now, the earliest of all; UINT64_MAX: none */
 };
 

@@ -15,6 +15,7 @@
 #include "sqlite_store.h"
 
 #include "sqlite_db.h"
+#include "sqlite_spool.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -33,6 +34,8 @@ struct sqlite_store {
     uint32_t retention_s;
     uint32_t flush_interval_ms;
     bool is_spool;
+    struct sqlite_spool_found found;
+    _Atomic unsigned stuck; /* queues with outcomes that can't be written */
     pthread_t thread;
     pthread_mutex_t lock; /* the four below */
     pthread_cond_t changed;
@@ -59,6 +62,19 @@ uint32_t sqlite_store_flush_interval_ms(const struct sqlite_store *store)
 enum queue_home sqlite_store_home(const struct sqlite_store *store)
 {
     return store->is_spool ? QUEUE_HOME_SPOOL : QUEUE_HOME_JOURNAL;
+}
+
+void sqlite_store_note_stuck(struct sqlite_store *store, bool is_stuck)
+{
+    if (is_stuck)
+        atomic_fetch_add(&store->stuck, 1);
+    else
+        atomic_fetch_sub(&store->stuck, 1);
+}
+
+bool sqlite_store_is_stuck(const struct sqlite_store *store)
+{
+    return atomic_load(&store->stuck) > 0;
 }
 
 /* ---- seats ---- */
@@ -346,7 +362,9 @@ enum status sqlite_store_open(const struct sqlite_opts *opts, struct log *log,
     store->is_spool = opts->spool;
     list_init(&store->queue);
     init_lock(store);
-    enum status status = sqlite_db_open(&store->db, opts->path, ret_error);
+    enum status status =
+        opts->spool ? sqlite_spool_open(&store->db, opts->path, log, &store->found, ret_error)
+                    : sqlite_db_open(&store->db, opts->path, ret_error);
     if (status == STATUS_OK && (status = start_thread(store)) != STATUS_OK)
         snprintf(ret_error, SQLITE_DB_ERROR, "the thread can't be started");
     if (status != STATUS_OK) {

@@ -49,6 +49,11 @@ uint32_t sqlite_store_flush_interval_ms(const struct sqlite_store *store);
 /* What its rows' home is: the spool's, or the journal's. */
 enum queue_home sqlite_store_home(const struct sqlite_store *store);
 
+/* Counts a queue whose outcomes can't be written, or takes it out again. Any thread, as is asking.
+ */
+void sqlite_store_note_stuck(struct sqlite_store *store, bool is_stuck);
+bool sqlite_store_is_stuck(const struct sqlite_store *store);
+
 /* Takes a place for whoever lives on `loop`. Keeps the loop alive until it is given up. */
 NODISCARD enum status sqlite_seat_open(struct sqlite_seat *seat, struct loop *loop,
                                        struct sqlite_store *store);

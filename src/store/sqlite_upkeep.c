@@ -21,7 +21,8 @@ static const char park_text[] = "UPDATE event SET state = 'parked', next_attempt
                                 " lease_until = NULL WHERE rowid = ?1";
 static const char expire_text[] =
     "UPDATE event SET state = 'dead', next_attempt_at = NULL, lease_until = NULL,"
-    " last_error = 'max_age', error_category = 'transient' WHERE rowid = ?1";
+    " last_error = 'max_age', error_category = coalesce(error_category, 'transient')"
+    " WHERE rowid = ?1";
 static const char parked_text[] = "SELECT min(route) FROM event INDEXED BY event_parked"
                                   " WHERE state = 'parked' AND route > ?1";
 static const char unpark_text[] =
@@ -217,15 +218,18 @@ static uint64_t count_state(struct sqlite_db *db, struct slice state)
     return rows;
 }
 
+/* 0: nothing is due; at least 1 for what is. */
 static uint64_t due_for_ms(struct sqlite_db *db, struct slice route)
 {
     struct sqlite3_stmt *oldest = sqlite_db_statement(db, oldest_text);
-    uint64_t due_ms = db->wall_ms;
+    uint64_t due_ms = UINT64_MAX;
     sqlite_bind_text(oldest, 1, route);
     if (sqlite3_step(oldest) == SQLITE_ROW && sqlite3_column_type(oldest, 0) != SQLITE_NULL)
         due_ms = sqlite_read_number(oldest, 0);
     sqlite3_reset(oldest);
-    return due_ms < db->wall_ms ? db->wall_ms - due_ms : 0;
+    if (due_ms > db->wall_ms)
+        return 0;
+    return due_ms < db->wall_ms ? db->wall_ms - due_ms : 1;
 }
 
 static void tell(struct sqlite_db *db, const struct sqlite_walk *walk, struct queue_upkeep *upkeep)

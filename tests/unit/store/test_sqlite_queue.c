@@ -16,6 +16,7 @@
 static char folder[64], path[96];
 static struct sqlite_db db;
 static struct sqlite_taking taking;
+static bool outcomes_stuck;
 static const struct uuid me = {{1}}, other = {{2}};
 
 static void open_db(void)
@@ -102,6 +103,7 @@ static size_t take(const struct uuid *owner, const char *route, uint32_t count)
     if (taking.bytes_max == 0)
         taking.bytes_max = 1u << 20;
     taking.bytes = 0;
+    taking.takes_over = !outcomes_stuck;
     list_init(&taking.events);
     cr_assert_eq(sqlite_queue_take(&db, owner, &want, &taking), STATUS_OK);
     size_t taken = 0;
@@ -125,7 +127,7 @@ Test(sqlite_queue, the_oldest_due_come_first_and_only_once)
     cr_assert_eq(take(&other, "r", 3), 2);
     cr_assert_eq(first_taken()->event_id.bytes[15], 3);
     cr_assert_eq(take(&me, "r", 3), 0);
-    cr_assert_eq(taking.next_due_ms, LEASE_MS, "the first lease's end");
+    cr_assert_eq(taking.next_due_ms, LEASE_MS, "when the other one may be dead");
     cr_assert_eq(take(&me, "elsewhere", 3), 0);
     cr_assert_eq(taking.next_due_ms, UINT64_MAX);
 }
@@ -166,6 +168,17 @@ Test(sqlite_queue, a_row_that_came_leased_is_due_when_that_ends)
     cr_assert_eq(take(&other, "r", 1), 0);
     db.wall_ms += 1;
     cr_assert_eq(take(&other, "r", 1), 1);
+}
+
+Test(sqlite_queue, an_ended_lease_is_kept_while_its_outcome_may_be_on_its_way)
+{
+    insert_many(2);
+    cr_assert_eq(take(&me, "r", 1), 1);
+    db.wall_ms += 2 * LEASE_MS;
+    outcomes_stuck = true;
+    cr_assert_eq(take(&other, "r", 9), 1, "only what was never leased");
+    outcomes_stuck = false;
+    cr_assert_eq(take(&other, "r", 9), 1);
 }
 
 Test(sqlite_queue, bytes_bound_a_take_but_one_comes)
@@ -324,6 +337,9 @@ Test(sqlite_queue, an_outcome_of_a_lost_lease_is_fenced)
     finish.attempt = 2;
     cr_assert_eq(sqlite_queue_finish(&db, &me, &finish), STATUS_REFUSED, "of another attempt");
     cr_assert_eq(sqlite_queue_finish(&db, &me, &gone), STATUS_REFUSED);
+    cr_assert_eq(number("SELECT count(*) FROM delivery WHERE event_id <> x'0000000003e8000000000000"
+                        "00000000'"),
+                 0, "nothing is noted of what is gone");
 }
 
 Test(sqlite_queue, an_ended_lease_nobody_took_still_counts)
@@ -416,7 +432,7 @@ Test(sqlite_queue, how_long_the_oldest_has_been_due)
     cr_assert_eq(keep_up(2).oldest_due_ms, 2);
     cr_assert_eq(keep_up(0).oldest_due_ms, 0);
     cr_assert_eq(take(&me, "r", 9), 0);
-    cr_assert_eq(keep_up(2).oldest_due_ms, 0);
+    cr_assert_eq(keep_up(2).oldest_due_ms, 1, "back, and due from now on");
 }
 
 static void insert_thousands(const char *route, unsigned count)
