@@ -204,6 +204,15 @@ static uint64_t age_ms(const struct delivery *delivery)
     return wall_ms > delivery->waits_since_ms ? wall_ms - delivery->waits_since_ms : 0;
 }
 
+/* Splitmix64: jitter has to spread, not to be secret, and a test replays it. */
+static uint64_t next_chance(struct gateway *gateway)
+{
+    uint64_t z = gateway->jitter += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
 static struct retry_verdict judge(const struct delivery *delivery, enum retry_event event)
 {
     const struct route_opts *route = route_of(delivery);
@@ -216,8 +225,7 @@ static struct retry_verdict judge(const struct delivery *delivery, enum retry_ev
         .has_retry_after = delivery->has_retry_after,
         .retry_after_ms = delivery->retry_after_ms,
     };
-    return retry_judge(&route->retry, &attempt,
-                       uuid_source_random(&delivery->courier->gateway->ids));
+    return retry_judge(&route->retry, &attempt, next_chance(delivery->courier->gateway));
 }
 
 static enum queue_result result_of(enum retry_decision decision)
@@ -306,32 +314,41 @@ static const struct upstream_call_handlers handlers = {
     .ended = on_ended,
 };
 
-/* The stored lines back to a head. HTTP/1.0, since the request may have come without a Host. */
-static bool parse_stored(struct delivery *delivery, struct http_head *ret_head)
+/* The request as text again. HTTP/1.0, since it may have come without a Host. */
+static enum status write_stored(struct delivery *delivery)
 {
     struct buf *text = &delivery->head;
+    const struct slice parts[] = {delivery->method, SLICE(" "), delivery->target,
+                                  SLICE(" HTTP/1.0\r\n"), delivery->headers};
+    enum status status = STATUS_OK;
     buf_clear(text);
-    if (buf_append(text, delivery->method) != STATUS_OK ||
-        buf_append(text, SLICE(" ")) != STATUS_OK ||
-        buf_append(text, delivery->target) != STATUS_OK ||
-        buf_append(text, SLICE(" HTTP/1.0\r\n")) != STATUS_OK ||
-        buf_append(text, delivery->headers) != STATUS_OK || http1_write_head_end(text) != STATUS_OK)
-        return false;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && status == STATUS_OK; i++)
+        status = buf_append(text, parts[i]);
+    return status == STATUS_OK ? http1_write_head_end(text) : status;
+}
+
+/* And parsed: the same reader that let it in, so that the same fields have the same meaning. */
+static enum status parse_stored(struct delivery *delivery, struct http_head *ret_head)
+{
+    enum status status = write_stored(delivery);
+    if (status != STATUS_OK)
+        return status;
     struct http1_reader reader;
-    struct slice input = buf_slice(text), piece;
+    struct slice input = buf_slice(&delivery->head), piece;
     http1_init_request(&reader, &delivery->arena, &stored_limits);
     if (http1_next(&reader, &input, &piece) != HTTP1_HEAD)
-        return false;
+        return reader.fault == HTTP_FAULT_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_INVALID;
     *ret_head = reader.head;
-    return true;
+    return STATUS_OK;
 }
 
 static enum status write_head(struct delivery *delivery)
 {
     struct http_head request;
     struct gateway *gw = delivery->courier->gateway;
-    if (!parse_stored(delivery, &request))
-        return STATUS_INVALID;
+    enum status status = parse_stored(delivery, &request);
+    if (status != STATUS_OK)
+        return status;
     struct forward forward = {
         .request = &request,
         .body = delivery->body,

@@ -69,6 +69,7 @@ static void close_parts(struct gateway *gateway)
 enum status gateway_open(struct gateway *gateway)
 {
     uuid_source_init(&gateway->ids);
+    gateway->jitter = uuid_source_random(&gateway->ids);
     list_init(&gateway->spare);
     list_init(&gateway->finished);
     list_init(&gateway->conns);

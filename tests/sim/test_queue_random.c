@@ -209,6 +209,7 @@ static void run_seed(uint64_t seed)
     run.sim = sim_open("    mode: queue\n    lease: 12s\n    on_store_error: reject\n"
                        "    retry: {max_attempts: 1000, base: 1s, cap: 20s}\n",
                        "");
+    run.sim->gateway.jitter = seed;
     for (unsigned i = 0; i < MOVES && run.sim->upstream.call_count < SIM_MAX / 2; i++)
         move(&run);
     calm_down(&run);

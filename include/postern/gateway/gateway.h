@@ -47,6 +47,7 @@ struct gateway {
     struct courier *courier; /* NULL without a queue */
     struct signer **signers; /* by route; NULL where nothing is signed */
     struct uuid_source ids;
+    uint64_t jitter; /* state of the generator behind retries' waits */
     struct waiter_inbox *inbox;
     struct list spare; /* struct exchange */
     size_t spare_count;

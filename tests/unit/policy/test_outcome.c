@@ -113,6 +113,7 @@ static const struct promise promises[] = {
     {OUTCOME_REJECTED_BUSY, BOOK_REJECTED, 503, 1, false},
     {OUTCOME_REJECTED_MEMORY_FULL, BOOK_REJECTED, 503, 5, false},
     {OUTCOME_REJECTED_JOURNAL, BOOK_REJECTED, 503, 5, false},
+    {OUTCOME_REJECTED_QUEUE, BOOK_REJECTED, 503, 5, false},
     {OUTCOME_FAILED_STATUS, BOOK_FAILED, 0, 0, false},
     {OUTCOME_FAILED_CONNECT, BOOK_FAILED, 502, 5, false},
     {OUTCOME_FAILED_BROKEN, BOOK_FAILED, 502, 0, false},
@@ -120,6 +121,7 @@ static const struct promise promises[] = {
     {OUTCOME_FAILED_TIMEOUT, BOOK_FAILED, 504, 0, false},
     {OUTCOME_FAILED_JOURNAL, BOOK_FAILED, 503, 5, false},
     {OUTCOME_UNKNOWN_STORE, BOOK_UNKNOWN, 503, 5, false},
+    {OUTCOME_UNKNOWN_QUEUE, BOOK_UNKNOWN, 503, 5, false},
 };
 
 Test(outcome, rows_keep_the_promises_of_the_enum)
