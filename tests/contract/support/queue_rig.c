@@ -120,14 +120,14 @@ void event_init(struct append *append, const char *route)
 /* The clock that writes due times may be some milliseconds ahead of the one that reads them. */
 #define CLOCKS_APART_MS 20u
 
-struct uuid put_event(const char *route)
+struct uuid queue_put(const char *route)
 {
-    struct uuid id = put_leased(route, 0);
+    struct uuid id = queue_put_leased(route, 0);
     rig_run_for(CLOCKS_APART_MS);
     return id;
 }
 
-struct uuid put_leased(const char *route, uint32_t lease_ms)
+struct uuid queue_put_leased(const char *route, uint32_t lease_ms)
 {
     struct append append;
     event_init(&append, route);
@@ -137,7 +137,7 @@ struct uuid put_leased(const char *route, uint32_t lease_ms)
     return append.record.event_id;
 }
 
-void put_events(const char *route, size_t count)
+void queue_put_many(const char *route, size_t count)
 {
     static struct append appends[TAKEN_MAX];
     cr_assert_leq(count, TAKEN_MAX);

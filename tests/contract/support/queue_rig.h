@@ -71,13 +71,13 @@ void queue_execute(const char *sql);
 void event_init(struct append *append, const char *route);
 
 /* Appends one, and waits until it is there. */
-struct uuid put_event(const char *route);
+struct uuid queue_put(const char *route);
 
 /* The same, leased to the first queue's owner. */
-struct uuid put_leased(const char *route, uint32_t lease_ms);
+struct uuid queue_put_leased(const char *route, uint32_t lease_ms);
 
 /* Appends many. */
-void put_events(const char *route, size_t count);
+void queue_put_many(const char *route, size_t count);
 
 /* ---- taking ---- */
 

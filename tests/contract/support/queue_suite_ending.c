@@ -14,7 +14,7 @@
 
 static struct uuid put_and_take(uint32_t lease_ms)
 {
-    struct uuid id = put_event("github");
+    struct uuid id = queue_put("github");
     cr_assert_eq(take_of(0, "github", 10, lease_ms), 1);
     return id;
 }
@@ -136,7 +136,7 @@ QUEUE_CASE(a_returned_event_is_as_before)
 
 QUEUE_CASE(attempts_go_on_counting)
 {
-    struct uuid id = put_event("github");
+    struct uuid id = queue_put("github");
     for (uint32_t attempt = 1; attempt <= 4; attempt++) {
         cr_assert_eq(take_of(attempt % 2, "github", 10, LONG_MS), 1);
         cr_assert_eq(qrig.taken[0].attempts, attempt - 1);
@@ -251,7 +251,7 @@ QUEUE_CASE(many_outcomes_of_one_turn)
 {
     enum { COUNT = 2000 };
     static struct finish finishes[COUNT];
-    put_events("github", COUNT);
+    queue_put_many("github", COUNT);
     cr_assert_eq(take_of(0, "github", COUNT, LONG_MS), COUNT);
     for (size_t i = 0; i < COUNT; i++) {
         finish_init(&finishes[i], &qrig.taken[i].event_id, 1, i % 2 ? QUEUE_DELIVERED : QUEUE_DEAD);

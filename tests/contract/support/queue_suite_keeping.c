@@ -16,7 +16,7 @@
 
 QUEUE_CASE(a_renewed_lease_holds)
 {
-    struct uuid id = put_event("github");
+    struct uuid id = queue_put("github");
     cr_assert_eq(take_of(0, "github", 1, 500), 1);
     cr_assert(renew_one(0, &id, LONG_MS));
     rig_run_for(600);
@@ -27,8 +27,8 @@ QUEUE_CASE(a_renewed_lease_holds)
 
 QUEUE_CASE(a_lease_that_is_not_ours_is_lost)
 {
-    struct uuid mine = put_event("mine"), others = put_event("others"), nobodys = put_event("none"),
-                over = put_event("over"), given_up = put_event("up");
+    struct uuid mine = queue_put("mine"), others = queue_put("others"), nobodys = queue_put("none"),
+                over = queue_put("over"), given_up = queue_put("up");
     const struct queue_want wants[] = {
         {SLICE("mine"), 1, LONG_MS}, {SLICE("over"), 1, LONG_MS}, {SLICE("up"), 1, LONG_MS}};
     take_wants(0, wants, 3, SIZE_MAX);
@@ -48,7 +48,7 @@ QUEUE_CASE(a_lease_that_is_not_ours_is_lost)
 
 QUEUE_CASE(an_ended_lease_nobody_took_is_still_ours)
 {
-    struct uuid id = put_event("github");
+    struct uuid id = queue_put("github");
     cr_assert_eq(take_of(0, "github", 1, SHORT_MS), 1);
     rig_run_for(2 * SHORT_MS);
     cr_assert(renew_one(0, &id, LONG_MS));
@@ -62,9 +62,9 @@ static const struct queue_route both[] = {{{"a", 1}, HOUR_MS}, {{"b", 1}, HOUR_M
 
 QUEUE_CASE(events_of_a_lost_route_are_parked_until_it_is_back)
 {
-    put_events("a", 2);
-    put_events("b", 3);
-    put_events("c", 1);
+    queue_put_many("a", 2);
+    queue_put_many("b", 3);
+    queue_put_many("c", 1);
     const struct queue_upkeep *upkeep = upkeep_with(0, both, 1);
     cr_assert_eq(upkeep->parked, 4);
     cr_assert_eq(upkeep->parked_now, 4);
@@ -82,7 +82,7 @@ QUEUE_CASE(events_of_a_lost_route_are_parked_until_it_is_back)
 
 QUEUE_CASE(the_upkeep_leaves_leases_alone)
 {
-    struct uuid id = put_event("gone");
+    struct uuid id = queue_put("gone");
     const struct queue_route hasty = {SLICE("gone"), 1};
     cr_assert_eq(take_of(0, "gone", 1, LONG_MS), 1);
     rig_run_for(10);
@@ -106,7 +106,7 @@ QUEUE_CASE(what_waits_too_long_is_dead)
     put_old("a", HOUR_MS + 1000);
     put_old("a", HOUR_MS - 60000);
     put_old("b", 50 * (uint64_t)HOUR_MS);
-    put_event("b");
+    queue_put("b");
     const struct queue_upkeep *upkeep = upkeep_with(0, both, 2);
     cr_assert_eq(upkeep->expired, 2);
     cr_assert_eq(upkeep->dead_now, 2);
@@ -135,7 +135,7 @@ QUEUE_CASE(a_round_is_bounded_and_asks_for_more)
 {
     enum { COUNT = 9000 };
     uint64_t parked = 0, rounds = 0;
-    put_events("gone", COUNT);
+    queue_put_many("gone", COUNT);
     for (bool more = true; more; rounds++) {
         const struct queue_upkeep *upkeep = upkeep_with(0, both, 2);
         parked += upkeep->parked;
@@ -151,7 +151,7 @@ QUEUE_CASE(the_states_are_counted)
     const struct queue_upkeep *upkeep = upkeep_with(0, both, 2);
     cr_assert_eq(upkeep->queued_now + upkeep->dead_now + upkeep->parked_now, 0);
     cr_assert_eq(upkeep->oldest_due_ms, 0);
-    put_events("a", 3);
+    queue_put_many("a", 3);
     cr_assert_eq(take_of(0, "a", 2, LONG_MS), 2);
     cr_assert_eq(end_attempt(0, &qrig.taken[0].event_id, 1, QUEUE_DELIVERED), STATUS_OK);
     cr_assert_eq(end_attempt(0, &qrig.taken[1].event_id, 1, QUEUE_DEAD), STATUS_OK);
@@ -197,7 +197,7 @@ static void on_take_ended(struct queue_take *take)
 QUEUE_CASE(closing_answers_what_is_pending)
 {
     const struct queue_want want = {SLICE("a"), 1, LONG_MS};
-    struct uuid id = put_event("a");
+    struct uuid id = queue_put("a");
     cr_assert_eq(take_of(0, "a", 1, LONG_MS), 1);
     struct finish finish;
     struct queue_lease lease = {.event_id = id, .lease_ms = LONG_MS};

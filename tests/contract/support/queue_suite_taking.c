@@ -84,7 +84,7 @@ static void look_at_waiting(const struct queue_event *event)
 
 QUEUE_CASE(a_replayed_event_counts_from_its_replay)
 {
-    put_event("github");
+    queue_put("github");
     queue_execute("UPDATE event SET attempts = 5, attempts_before = 3");
     queue_execute(rig.is_sqlite
                       ? "UPDATE event SET last_replayed_at = received_at + 7000"
@@ -102,7 +102,7 @@ QUEUE_CASE(the_longest_due_come_first_and_no_more_than_wanted)
 {
     struct uuid ids[5];
     for (size_t i = 0; i < 5; i++)
-        ids[i] = put_event("github");
+        ids[i] = queue_put("github");
     cr_assert_eq(take_of(0, "github", 3, LONG_MS), 3);
     for (size_t i = 0; i < 3; i++)
         cr_assert(uuid_eq(&qrig.taken[i].event_id, &ids[i]), "%zu", i);
@@ -122,10 +122,10 @@ static size_t taken_of(const char *route)
 
 QUEUE_CASE(each_route_has_its_own_count)
 {
-    put_events("a", 3);
-    put_events("b", 3);
-    put_events("c", 3);
-    put_events("d", 1);
+    queue_put_many("a", 3);
+    queue_put_many("b", 3);
+    queue_put_many("c", 3);
+    queue_put_many("d", 1);
     const struct queue_want wants[] = {
         {SLICE("a"), 2, LONG_MS}, {SLICE("b"), 5, LONG_MS}, {SLICE("none"), 5, LONG_MS}};
     take_wants(0, wants, 3, SIZE_MAX);
@@ -141,11 +141,11 @@ QUEUE_CASE(each_route_has_its_own_count)
 QUEUE_CASE(a_take_ends_at_its_bytes)
 {
     const struct queue_want wants[] = {{SLICE("a"), 10, LONG_MS}, {SLICE("b"), 10, LONG_MS}};
-    put_events("a", 5);
+    queue_put_many("a", 5);
     take_wants(0, wants, 1, 2500);
     cr_assert_eq(qrig.count, 2);
     cr_assert_eq(qrig.take.next_due_ms, 0, "there are more");
-    put_events("b", 2);
+    queue_put_many("b", 2);
     take_wants(0, wants, 2, 1);
     cr_assert_eq(taken_of("a"), 1, "one of each in any case");
     cr_assert_eq(taken_of("b"), 1);
@@ -159,7 +159,7 @@ QUEUE_CASE(a_take_ends_at_its_bytes)
 
 QUEUE_CASE(a_lease_excludes_others)
 {
-    put_event("github");
+    queue_put("github");
     cr_assert_eq(take_of(0, "github", 10, LONG_MS), 1);
     cr_assert_eq(take_of(1, "github", 10, LONG_MS), 0);
     cr_assert_leq(qrig.take.next_due_ms, LONG_MS, "when its owner may be dead");
@@ -169,7 +169,7 @@ QUEUE_CASE(a_lease_excludes_others)
 
 QUEUE_CASE(an_event_leased_at_its_commit_is_its_owners)
 {
-    struct uuid id = put_leased("github", LONG_MS);
+    struct uuid id = queue_put_leased("github", LONG_MS);
     cr_assert_eq(take_of(0, "github", 10, LONG_MS), 0);
     cr_assert_eq(take_of(1, "github", 10, LONG_MS), 0);
     cr_assert(renew_one(0, &id, LONG_MS));
@@ -179,7 +179,7 @@ QUEUE_CASE(an_event_leased_at_its_commit_is_its_owners)
 
 QUEUE_CASE(an_ended_lease_hands_over)
 {
-    struct uuid taken = put_event("github"), appended = put_leased("github", SHORT_MS);
+    struct uuid taken = queue_put("github"), appended = queue_put_leased("github", SHORT_MS);
     take_some(0, "github", 1, SHORT_MS);
     bool got_taken = false, got_appended = false;
     while (!got_taken || !got_appended) {
@@ -193,13 +193,13 @@ QUEUE_CASE(an_ended_lease_hands_over)
 
 QUEUE_CASE(the_next_due_is_told)
 {
-    struct uuid id = put_event("github");
+    struct uuid id = queue_put("github");
     struct finish finish;
     cr_assert_eq(take_of(0, "github", 1, LONG_MS), 1);
     finish_init(&finish, &id, 1, QUEUE_RETRY);
     finish.op.retry_in_ms = 30000;
     cr_assert_eq(finish_now(0, &finish), STATUS_OK);
-    put_event("other");
+    queue_put("other");
     cr_assert_eq(take_of(0, "github", 1, LONG_MS), 0);
     cr_assert_leq(qrig.take.next_due_ms, 30000);
     cr_assert_gt(qrig.take.next_due_ms, 25000);
@@ -219,7 +219,7 @@ QUEUE_CASE(two_takers_share_ten_thousand)
     static struct uuid ids[COUNT + EACH];
     static struct finish finishes[EACH];
     size_t total = 0, by_queue[2] = {0};
-    put_events("github", COUNT);
+    queue_put_many("github", COUNT);
     for (size_t queue = 0; total < COUNT; queue = !queue) {
         size_t count = take_of(queue, "github", EACH, LONG_MS);
         cr_assert_leq(total + count, COUNT);
