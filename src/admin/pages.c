@@ -74,6 +74,33 @@ static enum status write_journal(const struct admin_opts *opts, struct buf *body
                       (unsigned long long)sum(opts, b->journal_errors));
 }
 
+static enum status write_queue(const struct admin_opts *opts, struct buf *body)
+{
+    const struct queue_series *q = &opts->books->queue;
+    return buf_printf(
+        body,
+        "\"queue\":{\"workers_up\":%llu,\"queued\":%llu,\"dead\":%llu,"
+        "\"parked\":%llu,\"oldest_due_s\":%llu,\"pending_outcomes\":%llu}",
+        (unsigned long long)sum(opts, q->up), (unsigned long long)sum(opts, q->queued),
+        (unsigned long long)sum(opts, q->dead), (unsigned long long)sum(opts, q->parked),
+        (unsigned long long)sum(opts, q->oldest_due), (unsigned long long)sum(opts, q->pending));
+}
+
+static enum status write_spool(const struct admin_opts *opts, struct buf *body)
+{
+    const struct queue_series *q = &opts->books->queue;
+    return buf_printf(
+        body,
+        "\"spool\":{\"in_use\":%s,\"full\":%s,\"rows\":%llu,\"bytes\":%llu,"
+        "\"oldest_s\":%llu,\"drained\":%llu,\"torn_bytes\":%llu,\"set_aside\":%s}",
+        sum(opts, q->spool_away) ? "true" : "false", sum(opts, q->spool_full) ? "true" : "false",
+        (unsigned long long)sum(opts, q->spool_rows), (unsigned long long)sum(opts, q->spool_bytes),
+        (unsigned long long)sum(opts, q->spool_oldest),
+        (unsigned long long)sum(opts, q->drained_total),
+        (unsigned long long)sum(opts, q->spool_torn),
+        sum(opts, q->spool_set_aside) ? "true" : "false");
+}
+
 /* Degraded: something promised is not fully held right now, or an audit record was lost since the
  * start. */
 static bool is_degraded(const struct admin_opts *opts)
@@ -81,7 +108,8 @@ static bool is_degraded(const struct admin_opts *opts)
     const struct books *b = opts->books;
     return sum(opts, b->dedup_up) < opts->config->workers ||
            sum(opts, b->journal_up) < opts->config->workers || sum(opts, b->journal_dropped) > 0 ||
-           !opts->state->keys_loaded;
+           sum(opts, b->queue.up) < opts->config->workers || sum(opts, b->queue.spool_away) > 0 ||
+           sum(opts, b->queue.spool_full) > 0 || !opts->state->keys_loaded;
 }
 
 static struct page ready_verbose(const struct admin_opts *opts, struct buf *body)
@@ -91,6 +119,8 @@ static struct page ready_verbose(const struct admin_opts *opts, struct buf *body
     if (buf_printf(body, "{\"status\":\"%s\",\"degraded\":%s,\"workers\":%u,", ready_word(state),
                    is_degraded(opts) ? "true" : "false", opts->config->workers) != STATUS_OK ||
         write_dedup(opts, body) != STATUS_OK || write_journal(opts, body) != STATUS_OK ||
+        buf_append(body, SLICE(",")) != STATUS_OK || write_queue(opts, body) != STATUS_OK ||
+        buf_append(body, SLICE(",")) != STATUS_OK || write_spool(opts, body) != STATUS_OK ||
         buf_append(body, SLICE("}\n")) != STATUS_OK)
         page.status = 500;
     return page;
