@@ -21,6 +21,7 @@
 #ifndef POSTERN_STORE_QUEUE_H
 #define POSTERN_STORE_QUEUE_H
 
+#include <postern/base/event_key.h>
 #include <postern/base/list.h>
 #include <postern/base/slice.h>
 #include <postern/base/status.h>
@@ -148,6 +149,40 @@ struct queue_upkeep {
     struct list link;
 };
 
+/* A queued event with a key whose first attempt never ended, under a lease that has. Borrowed for
+ * the callback. */
+struct queue_orphan {
+    struct uuid event_id;
+    struct slice route;
+    struct event_key key;
+    uint64_t received_at_ms, window_ends_at_ms; /* wall clock */
+};
+
+/* Finds orphans: whoever accepted them died, perhaps between the commit and the settling of the
+ * claim, so that somebody else has to settle it before the claim's own lease ends. Telling one too
+ * many does no harm. Events whose window is over are left out. In order of the leases' ends, page
+ * by page. */
+struct queue_orphans {
+    /* in; borrowed until `ended` */
+    const struct queue_route *routes;
+    size_t route_count;
+    bool from_start;   /* the process's first page: go back to a minute before the newest lease that
+                          has ended (what is older was settled long before its owner died). A file
+                          that is one process's own (SQLite) tells all events without an attempt that
+                          were there when it was opened, and afterwards none */
+    uint64_t after_ms; /* else: only leases that ended later than (after_ms, after_id) */
+    struct uuid after_id;
+    uint32_t limit; /* > 0 */
+    void (*orphan)(struct queue_orphans *orphans, const struct queue_orphan *orphan);
+    void (*ended)(struct queue_orphans *orphans); /* once, from the loop */
+    /* out */
+    enum status status; /* STATUS_OK or STATUS_UNAVAILABLE */
+    uint64_t until_ms;  /* with until_id: the next page's after; valid when OK */
+    struct uuid until_id;
+    bool more; /* the limit cut it off */
+    struct list link;
+};
+
 /* For metrics; totals since start, of this worker. Filled on the owner's thread. */
 struct queue_stats {
     bool up;
@@ -168,6 +203,8 @@ struct queue_backend {
     void (*renew)(struct queue *queue, struct queue_renew *renew);
     /* One at a time. */
     void (*upkeep)(struct queue *queue, struct queue_upkeep *upkeep);
+    /* One at a time. */
+    void (*orphans)(struct queue *queue, struct queue_orphans *orphans);
     /* Answers what is pending (UNAVAILABLE), closes and frees; `closed` runs when done. Wait for
      * finishes before, where their loss would repeat a delivery. */
     void (*close)(struct queue *queue, void (*closed)(void *arg), void *arg);
@@ -200,6 +237,12 @@ static inline void queue_renew(struct queue *queue, struct queue_renew *renew)
 static inline void queue_upkeep(struct queue *queue, struct queue_upkeep *upkeep)
 {
     queue->backend->upkeep(queue, upkeep);
+}
+
+/* See queue_backend. */
+static inline void queue_orphans(struct queue *queue, struct queue_orphans *orphans)
+{
+    queue->backend->orphans(queue, orphans);
 }
 
 #endif
