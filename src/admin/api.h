@@ -10,8 +10,8 @@
 #include "pages.h"
 #include "question.h"
 
-#define API_LIST_BYTES (8u * 1024 * 1024) /* a list that grows over it ends early, with a "next"   \
-                                           */
+/* A list that grows over it ends early, with a "next". */
+#define API_LIST_BYTES (8u * 1024 * 1024)
 
 /* Embedded in its connection, which must outlive a pending call. */
 struct api_call {

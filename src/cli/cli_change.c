@@ -169,7 +169,7 @@ static int run(const struct command *command, const struct cli_host *host, int a
                size_t count)
 {
     struct wish wish = {.verb = command->name};
-    struct remote_opts opts = {NULL};
+    struct remote_opts opts = {.config = NULL};
     struct option options[REPLAY_OPTIONS] = {
         {"route", 'r', "NAME", "events of this route", false, &wish.texts[OPTION_ROUTE], 1, 0,
          false},

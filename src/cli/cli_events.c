@@ -112,7 +112,7 @@ int command_events(const struct command *command, const struct cli_host *host, i
                    char **argv)
 {
     const char *texts[PARAMETERS] = {NULL};
-    struct remote_opts opts = {NULL};
+    struct remote_opts opts = {.config = NULL};
     struct option options[OPTION_COUNT] = {
         {"route", 'r', "NAME", "events of this route", false, &texts[OPTION_ROUTE], 1, 0, false},
         {"state", 's', "STATE", "queued, delivered, dead, parked or cancelled", false,

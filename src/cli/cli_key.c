@@ -213,14 +213,16 @@ int command_key(const struct command *command, const struct cli_host *host, int 
 {
     struct request request = {.header_count = 0};
     struct option options[OPTION_COUNT] = {
-        [OPTION_CONFIG] = {"config", 'c', "FILE", "the configuration", true, &request.config, 1, 0},
+        [OPTION_CONFIG] = {"config", 'c', "FILE", "the configuration", true, &request.config, 1, 0,
+                           false},
         [OPTION_ROUTE] = {"route", 'r', "NAME", "the route whose rules are tried", true,
-                          &request.route, 1, 0},
+                          &request.route, 1, 0, false},
         [OPTION_BODY] = {"body", 0, "FILE", "the body; - is standard input", false, &request.body,
-                         1, 0},
+                         1, 0, false},
         [OPTION_HEADER] = {"header", 'H', "'NAME: VALUE'", "a header; may be repeated", false,
-                           request.headers, MAX_HEADERS, 0},
-        [OPTION_PATH] = {"path", 0, "/PATH?QUERY", "path and query", false, &request.path, 1, 0},
+                           request.headers, MAX_HEADERS, 0, false},
+        [OPTION_PATH] = {"path", 0, "/PATH?QUERY", "path and query", false, &request.path, 1, 0,
+                         false},
     };
     int status;
     if (!options_read(command, host, argc, argv, options, OPTION_COUNT, &status))

@@ -136,7 +136,7 @@ static int show(const struct remote *remote, const char *id, bool body, bool as_
 int command_show(const struct command *command, const struct cli_host *host, int argc, char **argv)
 {
     const char *id = NULL;
-    struct remote_opts opts = {NULL};
+    struct remote_opts opts = {.config = NULL};
     struct option options[OPTION_COUNT] = {
         {NULL, 0, "ID", "the event's id", true, &id, 1, 0, true},
         {.name = "body", .help = "print its body, byte for byte, and nothing else", .max = 1},

@@ -151,8 +151,8 @@ static void explain_silence(const struct calling *calling)
     static const char *const texts[] = {
         [CALL_COMPLETE] = "",
         [CALL_BUSY] = "the call could not be begun",
-        [CALL_CONNECT_FAILED] = "nobody answers; is `postern serve` running, with this "
-                                "admin.address?",
+        [CALL_CONNECT_FAILED] =
+            "nobody answers; is `postern serve` running, and this its admin.address?",
         [CALL_TIMED_OUT] = "no answer in time",
         [CALL_BROKEN] = "the connection broke before the answer ended",
         [CALL_BAD_RESPONSE] = "what answers is no HTTP server",

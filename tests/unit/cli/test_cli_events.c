@@ -102,7 +102,7 @@ Test(cli_events, nobody_there)
 {
     door_choose_port();
     expect(EVENTS("--json"), CLI_FAILED, NULL,
-           "nobody answers; is `postern serve` running, with this admin.address?\n");
+           "nobody answers; is `postern serve` running, and this its admin.address?\n");
 }
 
 Test(cli_events, address_and_token_out_of_the_configuration)
