@@ -70,6 +70,12 @@ class Server:
         self.psql("TRUNCATE event", "CHECKPOINT")
 
 
+def build():
+    subprocess.run(["cmake", "--preset", "bench"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["cmake", "--build", "--preset", "bench", "--target", "bench_ingest", "--", "-j2"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return ROOT / "build/bench"
+
+
 def wait_for_quiet():
     """Other work on this machine would be measured with us; says so instead of waiting for ever."""
     until = time.monotonic() + 60
@@ -113,11 +119,12 @@ def measure(server, args, file):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=Path, default=ROOT / "build/bench", help="a build with POSTERN_BENCH=ON")
+    parser.add_argument("--build", type=Path, help="a build with POSTERN_BENCH=ON; without one build/bench is made")
     parser.add_argument("--rows", type=int, default=200000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=0, help="this many durable rows at a time instead of as many as the buffer takes")
     args = parser.parse_args()
+    args.build = args.build or build()
     with tempfile.TemporaryDirectory(prefix="postern-ingest-") as folder, Server(folder) as server:
         rounds = measure(server, args, Path(folder) / "rows.txt")
     ratios = [ours / theirs for ours, theirs in rounds]

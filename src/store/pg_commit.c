@@ -18,9 +18,9 @@
 
 #include <libpq-fe.h>
 
-/* On the same machine a COPY is cheaper for any number of rows, for 64 of them by a quarter. But the
- * server has to be asked first, and over a network that round trip costs what is won by about so
- * many rows. */
+/* On the same machine a COPY is cheaper for any number of rows, for 64 of them by a quarter. But
+ * the server has to be asked first, and over a network that round trip costs what is won by about
+ * so many rows. */
 #define COPY_MIN_ROWS 64u
 
 static void mark_all(struct fold *fold, bool written)
@@ -63,7 +63,7 @@ static enum status add_counts(struct postgres_front *self, struct batch *batch)
     if (!self->counts_sent)
         return STATUS_OK;
     mark_all(&batch->fold, false);
-    enum status status = pg_columns_of_fold(&self->columns, &batch->fold, batch->tries > 0);
+    enum status status = pg_columns_of_fold(&self->columns, &batch->fold, batch->doubtful);
     if (status == STATUS_OK)
         query(self, pg_columns_count, PG_COLUMNS_COUNT);
     return status;
@@ -191,7 +191,7 @@ static void rejected(struct postgres_front *self, const struct pg_failure *failu
         judgement = JUDGE_AGAIN;
     }
     if (judgement == JUDGE_DROP) {
-        front_failed(&self->front);
+        front_rolled_back(&self->front);
         pg_link_drop(&self->link, failure->message);
         return;
     }
@@ -212,7 +212,9 @@ static void on_commit_ended(struct pg_job *job, const struct pg_failure *failure
         committed(self);
     else if (!failure->lost)
         rejected(self, failure);
-    /* else: on_lost is next */
+    else if (failure->unfinished)
+        front_rolled_back(&self->front);
+    /* else: nobody knows; on_lost is next */
 }
 
 void pg_commit_init(struct postgres_front *self)

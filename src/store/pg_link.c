@@ -73,6 +73,7 @@ static void end_lost_job(struct pg_link *link, const char *detail)
     if (!link->failed)
         snprintf(link->failure.message, PG_DETAIL_SIZE, "%s", detail);
     link->failure.lost = true;
+    link->failure.unfinished = !link->finished;
     link->job = NULL;
     link->copy = PG_COPY_NONE;
     job->ended(job, &link->failure);
@@ -179,6 +180,7 @@ static bool put_piece(struct pg_link *link, struct slice piece)
     if (piece.len > 0)
         return PQputCopyData(link->conn, piece.data, (int)piece.len) > 0;
     link->copy = PG_COPY_ENDING;
+    link->finished = true;
     return PQputCopyEnd(link->conn, NULL) > 0;
 }
 
@@ -251,6 +253,7 @@ static void start_job(struct pg_link *link, struct pg_job *job, uint32_t timeout
     link->job = job;
     link->job_timeout_ms = timeout_ms;
     link->statement = 0;
+    link->finished = false;
     link->broken = false;
     link->failed = false;
     link->failure = (struct pg_failure){0};
@@ -292,6 +295,7 @@ void pg_link_query(struct pg_link *link, const char *text, int count, const unsi
 
 void pg_link_commit(struct pg_link *link)
 {
+    link->finished = !link->broken;
     if (link->broken || !PQpipelineSync(link->conn) || !flush(link)) {
         pg_link_drop(link, PQerrorMessage(link->conn));
         return;

@@ -23,6 +23,7 @@ struct pg_job;
 /* Why a job was not committed. */
 struct pg_failure {
     bool lost;        /* the link broke: it may or may not have been committed */
+    bool unfinished;  /* the link broke before the job's end was sent: it was not committed */
     size_t statement; /* the first that failed, counted from 0 */
     char sqlstate[6];
     bool names_constraint;
@@ -78,8 +79,9 @@ struct pg_link {
     size_t statement; /* of the job: the next result's */
     uint32_t job_timeout_ms;
     enum pg_link_copy_stage copy;
-    bool broken; /* a statement of the job could not even be queued */
-    bool failed; /* `failure` holds the job's first error */
+    bool finished; /* the job's end is on its way */
+    bool broken;   /* a statement of the job could not even be queued */
+    bool failed;   /* `failure` holds the job's first error */
     struct pg_failure failure;
 };
 

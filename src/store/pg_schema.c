@@ -90,8 +90,8 @@ static const char *const migration[] = {
 /* A role or database that turns synchronous_commit off would make "durable" a lie; stronger
  * settings than on are left alone. */
 static const char *const check[] = {
-    "SELECT set_config('synchronous_commit', 'on', false)"
-    " WHERE current_setting('synchronous_commit') = 'off'",
+    ("SELECT set_config('synchronous_commit', 'on', false)"
+     " WHERE current_setting('synchronous_commit') = 'off'"),
     CLOCK,
     "SELECT max(version) FROM schema_version",
 };

@@ -270,6 +270,30 @@ Test(journal_postgres, a_read_only_server_is_waited_for)
     cr_assert_eq(rig.journal->stats.dropped, 0);
 }
 
+Test(journal_postgres, a_row_of_the_queue_that_was_only_refused_is_withdrawn)
+{
+    struct append append;
+    rig_close_fronts();
+    rig.postgres.timeout_ms = 500;
+    rig_open_fronts(1);
+    rig_run_until(rig_is_up);
+    execute("ALTER DATABASE postgres SET default_transaction_read_only = on");
+    execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'postern'");
+    append_init(&append);
+    append.record.queued = true;
+    append.record.state = SLICE("queued");
+    cr_assert_eq(append_now(&append), STATUS_UNAVAILABLE);
+    execute(
+        "BEGIN READ WRITE; ALTER DATABASE postgres RESET default_transaction_read_only; COMMIT");
+    rig_run_until(rig_is_up);
+    append_many(1);
+    rig_run_until(rig_is_idle);
+    cr_assert_not(is_in_database(&append));
+    cr_assert_eq(rig_number("SELECT count(*) FROM event"), 1);
+    cr_assert_eq(rig.journal->stats.dropped, 1);
+}
+
 /* ---- what a batch may meet ---- */
 
 Test(journal_postgres, refused_rows_are_isolated)

@@ -364,6 +364,9 @@ Test(pg_copy, in_a_frozen_server_it_is_given_up_in_time)
     rig_run_until(rig_is_down);
     cr_assert_not_null(strstr(rig.detail, "in time"), "%s", rig.detail);
     cr_assert_eq(rig.journal->stats.pending_rows, COUNT);
+    const struct front *front = container_of(rig.journal, struct front, journal);
+    cr_assert_not(container_of(front->queue.next, struct batch, link)->doubtful,
+                  "without its end nothing of it can be committed");
     pg_server_thaw(&rig.server);
     PQfinish(holder);
     rig_run_until(rig_is_idle);
