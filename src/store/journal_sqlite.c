@@ -113,6 +113,16 @@ static void finish_load(struct sqlite_request *request)
         end_load(self, STATUS_OK);
 }
 
+/* Nobody is made to wait for what will be refused. */
+static enum op_status append(struct journal *journal, struct journal_op *op)
+{
+    if (op->level == JOURNAL_BUFFERED || !sqlite_store_is_full(from_journal(journal)->seat.store))
+        return front_append(journal, op);
+    op->status = STATUS_FULL;
+    journal->stats.dropped++;
+    return OP_READY;
+}
+
 static void load_keys(struct journal *journal, struct journal_load *load)
 {
     struct sqlite_front *self = from_journal(journal);
@@ -146,7 +156,7 @@ static void close_journal(struct journal *journal, void (*closed)(void *arg), vo
 
 static const struct journal_backend backend = {
     .name = "sqlite",
-    .append = front_append,
+    .append = append,
     .count_duplicate = front_count_duplicate,
     .load_keys = load_keys,
     .drain = front_drain,

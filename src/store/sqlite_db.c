@@ -15,8 +15,10 @@
 #include "sqlite_schema.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <postern/base/clock.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static const char begin_text[] = "BEGIN IMMEDIATE";
 static const char commit_text[] = "COMMIT";
@@ -27,6 +29,7 @@ static const char insert_text[] =
     " headers, content_type, body, client, mode, state, outcome)"
     " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)"
     " ON CONFLICT (id) DO NOTHING";
+static const char rows_text[] = "SELECT count(*) FROM event";
 static const char count_text[] =
     "UPDATE event SET duplicates = duplicates + ?2,"
     " last_duplicate_at = max(coalesce(last_duplicate_at, 0), ?3) WHERE id = ?1";
@@ -62,8 +65,29 @@ static int on_wal(void *arg, struct sqlite3 *handle, const char *name, int pages
     (void)name;
     struct sqlite_db *db = arg;
     db->wal_pages = pages;
+    if (pages > db->wal_file_pages)
+        db->wal_file_pages = pages;
     db->wrote = true;
+    db->rows += (uint64_t)db->rows_delta;
+    db->rows_delta = 0;
     return SQLITE_OK;
+}
+
+/* Counts rows of event, so that nobody has to. */
+static void on_change(void *arg, int what, const char *schema, const char *table,
+                      sqlite3_int64 rowid)
+{
+    (void)schema;
+    (void)rowid;
+    struct sqlite_db *db = arg;
+    if (what != SQLITE_UPDATE && strcmp(table, "event") == 0)
+        db->rows_delta += what == SQLITE_INSERT ? 1 : -1;
+}
+
+static void on_rollback(void *arg)
+{
+    struct sqlite_db *db = arg;
+    db->rows_delta = 0;
 }
 
 /* locking_mode comes first: in WAL mode it also keeps the log's index out of shared memory. The
@@ -84,6 +108,28 @@ static enum status end_leases(struct sqlite_db *db, const char *text)
     return sqlite_db_run(db, statement);
 }
 
+static int keep_size(void *ret, int columns, char **values, char **names)
+{
+    (void)columns;
+    (void)names;
+    struct sqlite_db *db = ret;
+    db->page_bytes = (uint32_t)strtoul(values[0], NULL, 10);
+    return 0;
+}
+
+/* From here on the hooks keep count. */
+static enum status count_rows(struct sqlite_db *db)
+{
+    struct sqlite3_stmt *statement = sqlite_db_statement(db, rows_text);
+    bool found = sqlite3_step(statement) == SQLITE_ROW;
+    db->rows = found ? sqlite_read_number(statement, 0) : 0;
+    sqlite3_reset(statement);
+    sqlite3_update_hook(db->handle, on_change, db);
+    sqlite3_rollback_hook(db->handle, on_rollback, db);
+    int code = sqlite3_exec(db->handle, "PRAGMA page_size", keep_size, db, NULL);
+    return found && code == SQLITE_OK ? STATUS_OK : STATUS_UNAVAILABLE;
+}
+
 static enum status begin_anew(struct sqlite_db *db)
 {
     struct clock clock;
@@ -92,6 +138,8 @@ static enum status begin_anew(struct sqlite_db *db)
     enum status status = end_leases(db, void_leases);
     if (status == STATUS_OK)
         status = end_leases(db, void_doubtful_leases);
+    if (status == STATUS_OK)
+        status = count_rows(db);
     return status == STATUS_OK ? STATUS_OK : STATUS_IO;
 }
 
@@ -246,7 +294,7 @@ enum status sqlite_db_commit(struct sqlite_db *db)
     else if (db->wrote)
         db->unsynced = false;
     else if (db->unsynced)
-        return sqlite_db_checkpoint(db);
+        return sqlite_db_checkpoint(db, false);
     return STATUS_OK;
 }
 
@@ -256,14 +304,23 @@ void sqlite_db_rollback(struct sqlite_db *db)
         (void)run_text(db, rollback_text); /* fails only when there is nothing to roll back */
 }
 
-enum status sqlite_db_checkpoint(struct sqlite_db *db)
+enum status sqlite_db_checkpoint(struct sqlite_db *db, bool truncate)
 {
-    int code = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    if (code != SQLITE_OK)
+    int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    if (sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, NULL, NULL) != SQLITE_OK)
         return STATUS_UNAVAILABLE;
     db->wal_pages = 0;
+    if (truncate)
+        db->wal_file_pages = 0;
     db->unsynced = false;
     return STATUS_OK;
+}
+
+bool sqlite_db_is_out_of_space(const struct sqlite_db *db)
+{
+    int code = sqlite3_errcode(db->handle) & 0xff, number = sqlite3_system_errno(db->handle);
+    return code == SQLITE_FULL ||
+           (code == SQLITE_IOERR && (number == ENOSPC || number == EDQUOT || number == EFBIG));
 }
 
 /* ---- rows ---- */

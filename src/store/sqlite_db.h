@@ -30,10 +30,14 @@ struct sqlite_db {
     size_t statement_count;
     uint64_t wall_ms; /* wall clock, read by the thread before each round: the time of statements */
     int wal_pages;    /* in the write-ahead log */
-    bool full;        /* synchronous is FULL now, otherwise NORMAL */
-    bool wrote;       /* the last commit appended to the log */
-    bool damaged;     /* the opening failed because of what the file holds */
-    bool unsynced;    /* commits are in the page cache only */
+    int wal_file_pages; /* the most it held since its file was truncated */
+    uint32_t page_bytes;
+    uint64_t rows;      /* of event, committed */
+    int64_t rows_delta; /* of the transaction under way */
+    bool full;          /* synchronous is FULL now, otherwise NORMAL */
+    bool wrote;         /* the last commit appended to the log */
+    bool damaged;       /* the opening failed because of what the file holds */
+    bool unsynced;      /* commits are in the page cache only */
 };
 
 /* What a batch says of all its rows. */
@@ -89,8 +93,12 @@ NODISCARD enum status sqlite_db_load(struct sqlite_db *db, uint64_t after_ms,
 NODISCARD enum status sqlite_db_prune(struct sqlite_db *db, uint64_t cutoff_ms, uint64_t now_ms,
                                       struct uuid *cursor, bool *ret_more);
 
-/* Copies the log into the database file, which syncs both. */
-NODISCARD enum status sqlite_db_checkpoint(struct sqlite_db *db);
+/* Copies the log into the database file, which syncs both. With `truncate` the log's file is then
+ * empty, otherwise it is written over from its beginning. */
+NODISCARD enum status sqlite_db_checkpoint(struct sqlite_db *db, bool truncate);
+
+/* True when the last failure was for want of space. */
+bool sqlite_db_is_out_of_space(const struct sqlite_db *db);
 
 /* What went wrong last, for a log line; valid until the next call. */
 const char *sqlite_db_error(struct sqlite_db *db);

@@ -36,8 +36,8 @@ struct sqlite_request {
     enum status (*run)(struct sqlite_request *request, struct sqlite_db *db); /* on the thread */
     bool writes, durable;
     void (*returned)(struct sqlite_request *request); /* on the seat's loop, with `status` set */
-    enum status status; /* out: what `run` returned; of a batch STATUS_OK; both: STATUS_UNAVAILABLE,
-                           nothing was written */
+    enum status status; /* out: what `run` returned; of a batch STATUS_OK, or STATUS_FULL: there is
+                           no room for it; both: STATUS_UNAVAILABLE, nothing was written */
 };
 
 /* The bound on records waiting, all workers together. */
@@ -48,6 +48,14 @@ uint32_t sqlite_store_flush_interval_ms(const struct sqlite_store *store);
 
 /* What its rows' home is: the spool's, or the journal's. */
 enum queue_home sqlite_store_home(const struct sqlite_store *store);
+
+/* True while appends are refused: the file is at its cap, or the disk at its floor or full. Any
+ * thread. */
+bool sqlite_store_is_full(const struct sqlite_store *store);
+
+/* What is in it: rows, bytes, oldest_at_ms, full, set_aside, torn_bytes; the rest is 0. As of the
+ * last commit that came back. Any thread. */
+void sqlite_store_spool_stats(struct sqlite_store *store, struct spool_stats *ret_stats);
 
 /* Counts a queue whose outcomes can't be written, or takes it out again. Any thread, as is asking.
  */

@@ -89,7 +89,7 @@ static _Noreturn void take_and_die(const struct uuid *ids)
     queue_rig_open(&kind);
     for (int i = 0; i < 2; i++) {
         struct append append;
-        queued_init(&append, "r");
+        event_init(&append, "r");
         append.record.event_id = ids[i];
         if (append_now(&append) != STATUS_OK)
             _exit(1);

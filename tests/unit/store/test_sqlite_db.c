@@ -176,7 +176,7 @@ Test(sqlite_db, a_checkpoint_empties_the_log)
     struct batch_row row = row_at(1000, 1, 0);
     insert(&row, false);
     cr_assert_gt(db.wal_pages, 0);
-    cr_assert_eq(sqlite_db_checkpoint(&db), STATUS_OK);
+    cr_assert_eq(sqlite_db_checkpoint(&db, false), STATUS_OK);
     cr_assert_eq(db.wal_pages, 0);
     cr_assert_not(db.unsynced);
 }
