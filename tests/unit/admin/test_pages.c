@@ -33,6 +33,7 @@ static void publish(struct account *account, bool dedup_up, bool journal_up)
     struct dedup dedup = {.backend = &dedup_backend, .stats.up = dedup_up};
     struct journal journal = {.stats.up = journal_up};
     account_publish(account, &dedup, &journal, NULL, 0);
+    metric_set(account->cells, books->queue.up, 1);
 }
 
 static void set_up(void)
@@ -130,6 +131,33 @@ Test(pages, a_store_that_is_away_degrades_but_stays_ready)
     cr_assert_eq(get("GET", "/readyz", "verbose=1", NULL).status, 200);
     cr_assert(said("\"degraded\":true"));
     cr_assert(said("\"journal\":{\"store\":\"sqlite\",\"workers_up\":1"));
+}
+
+Test(pages, a_queue_that_is_away_degrades)
+{
+    metric_set(first.cells, books->queue.dead, 7);
+    metric_set(second.cells, books->queue.up, 0);
+    cr_assert_eq(get("GET", "/readyz", "verbose", NULL).status, 200);
+    cr_assert(said("\"degraded\":true"));
+    cr_assert(said("\"queue\":{\"workers_up\":1,\"queued\":0,\"dead\":7,"));
+}
+
+Test(pages, a_spool_in_use_or_full_degrades)
+{
+    struct spool_stats spool = {.there = true, .away = true, .rows = 3, .bytes = 4096};
+    account_spool(&first, &spool, 0);
+    cr_assert_eq(get("GET", "/readyz", "verbose", NULL).status, 200);
+    cr_assert(said("\"degraded\":true"));
+    cr_assert(said("\"spool\":{\"in_use\":true,\"full\":false,\"rows\":3,\"bytes\":4096,"));
+    spool = (struct spool_stats){.there = true, .full = true};
+    account_spool(&first, &spool, 0);
+    cr_assert_eq(get("GET", "/readyz", "verbose", NULL).status, 200);
+    cr_assert(said("\"degraded\":true"));
+    cr_assert(said("\"full\":true"));
+    spool.full = false;
+    account_spool(&first, &spool, 0);
+    cr_assert_eq(get("GET", "/readyz", "verbose", NULL).status, 200);
+    cr_assert(said("\"degraded\":false"));
 }
 
 Test(pages, keys_that_are_not_loaded_degrade)
