@@ -200,6 +200,7 @@ static enum status open_gateway(struct worker *worker)
     gateway->log = worker->process->log;
     gateway->account = &worker->account;
     gateway->tidies = worker->index == 0;
+    gateway->looked_back = worker_looked_back;
     return gateway_open(gateway);
 }
 

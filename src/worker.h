@@ -28,7 +28,7 @@ enum worker_phase {
 
 /* What a worker waits for before it may listen: a node that has just come up must not pass events
  * by a store it has not asked. */
-enum awaited { AWAITED_REDIS = 1, AWAITED_POSTGRES = 2, AWAITED_KEYS = 4 };
+enum awaited { AWAITED_REDIS = 1, AWAITED_POSTGRES = 2, AWAITED_KEYS = 4, AWAITED_ORPHANS = 8 };
 
 /* What all workers share, owned by serve.c. */
 struct process {
@@ -88,6 +88,9 @@ void worker_heard(struct worker *worker, unsigned from);
 
 /* Begins loading the window's keys into the memory store. */
 void worker_load_keys(struct worker *worker);
+
+/* What a gateway that died may have left unsettled was looked at (gateway.looked_back). */
+void worker_looked_back(struct gateway *gateway);
 
 /* Deadlines: load again; a store has been silent for too long. */
 void worker_on_reload(struct deadline *deadline);

@@ -82,8 +82,13 @@ void worker_on_patience_over(struct deadline *deadline)
     struct worker *worker = container_of(deadline, struct worker, patience);
     if ((worker->awaited & AWAITED_POSTGRES) && (worker->awaited & AWAITED_KEYS))
         worker_load_keys(worker); /* says that they can't be had now */
-    worker_heard(worker,
-                 AWAITED_REDIS | AWAITED_POSTGRES); /* keys that are being loaded are waited for */
+    /* keys that are being loaded are waited for */
+    worker_heard(worker, AWAITED_REDIS | AWAITED_POSTGRES | AWAITED_ORPHANS);
+}
+
+void worker_looked_back(struct gateway *gateway)
+{
+    worker_heard(container_of(gateway, struct worker, gateway), AWAITED_ORPHANS);
 }
 
 /* ---- what the stores tell ---- */
@@ -155,6 +160,9 @@ unsigned worker_awaited_stores(const struct worker *worker)
         awaited |= AWAITED_POSTGRES;
     if (config->dedup == DEDUP_MEMORY && worker->index == 0)
         awaited |= AWAITED_KEYS; /* the first worker loads them for all */
+    if (config->dedup == DEDUP_REDIS && worker->index == 0 &&
+        worker->gateway.queue->backend->orphans)
+        awaited |= AWAITED_ORPHANS; /* and settles what a gateway that died has left */
     return awaited;
 }
 

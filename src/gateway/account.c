@@ -24,6 +24,7 @@ static const char *const tally_names[TALLIES] = {
     [TALLY_LEASE_LOST] = "lease_lost",
     [TALLY_RECORD_UNCONFIRMED] = "record_unconfirmed",
     [TALLY_RECORD_LATE] = "record_late",
+    [TALLY_LATE_SETTLE] = "late_settle",
     [TALLY_CLIENT_GONE] = "client_gone",
     [TALLY_PARKED] = "parked",
 };

@@ -6,6 +6,8 @@
  */
 #include "courier_impl.h"
 
+#include "late_settle.h"
+#include "orphans.h"
 #include <stdlib.h>
 
 #define POLL_MS 1000u             /* other workers' and nodes' events are seen this late at most */
@@ -162,6 +164,20 @@ static struct delivery *find_held(const struct courier *courier, const struct uu
     return NULL;
 }
 
+/* An event without an attempt may come from a gateway that died before it settled the claim; a
+ * memory store died with it, and has loaded its keys from the journal. */
+static void settle_taken(struct courier *courier, size_t route, const struct queue_event *event)
+{
+    if (event->attempts > 0 || !event->has_key || config_of(courier)->dedup != DEDUP_REDIS)
+        return;
+    struct late_event late = {.route = &config_of(courier)->routes[route],
+                              .event_id = event->event_id,
+                              .key = event->key,
+                              .received_at_ms = event->received_at_ms,
+                              .window_ends_at_ms = event->window_ends_at_ms};
+    late_settle(courier->gateway, &late, NULL, NULL);
+}
+
 static void on_taken(struct queue_take *take, const struct queue_event *event)
 {
     struct courier *courier = container_of(take, struct courier, take);
@@ -176,6 +192,7 @@ static void on_taken(struct queue_take *take, const struct queue_event *event)
         delivery->leased_until_ms = until_ms;
         return;
     }
+    settle_taken(courier, route, event);
     delivery = delivery_new(courier, route, event, until_ms);
     if (!delivery)
         return; /* no memory: its lease ends by itself */
@@ -382,6 +399,17 @@ static void start(struct courier *courier)
         set(courier, &courier->upkeep_at, 0);
 }
 
+/* A memory store needs nobody to look: it loads the journal's keys before the worker listens. */
+static enum status look_back(struct courier *courier)
+{
+    struct gateway *gateway = courier->gateway;
+    if (!gateway->tidies || gateway->config->dedup != DEDUP_REDIS)
+        return STATUS_OK;
+    if (!gateway->queue->backend->orphans) /* until every backend has it */
+        return STATUS_OK;
+    return orphans_open(gateway, courier->routes, &courier->orphans);
+}
+
 enum status courier_open(struct gateway *gateway, struct courier **ret_courier)
 {
     struct courier *courier = calloc(1, sizeof *courier);
@@ -402,6 +430,10 @@ enum status courier_open(struct gateway *gateway, struct courier **ret_courier)
     for (size_t i = 0; i < courier->lane_count; i++)
         init_lane(courier, i);
     init_routes(courier);
+    if (look_back(courier) != STATUS_OK) {
+        courier_close(courier);
+        return STATUS_NO_MEMORY;
+    }
     start(courier);
     *ret_courier = courier;
     return STATUS_OK;
@@ -420,6 +452,7 @@ void courier_drain(struct courier *courier)
 {
     courier->draining = true;
     clear_times(courier);
+    orphans_drain(courier->orphans);
     for (struct list *link = courier->held.next, *next; link != &courier->held; link = next) {
         struct delivery *delivery = container_of(link, struct delivery, held);
         next = link->next;
@@ -434,7 +467,7 @@ void courier_drain(struct courier *courier)
 bool courier_is_empty(const struct courier *courier)
 {
     return courier->held_count == 0 && courier->reserved == 0 && !courier->taking &&
-           !courier->renewing && !courier->tidying;
+           !courier->renewing && !courier->tidying && orphans_is_empty(courier->orphans);
 }
 
 void courier_publish(const struct courier *courier)
@@ -462,6 +495,7 @@ void courier_close(struct courier *courier)
         return;
     if (courier->held.next)
         deadline_clear(&courier->gateway->loop->deadlines, &courier->renew_at);
+    orphans_close(courier->orphans);
     free(courier->lanes);
     free(courier->wants);
     free(courier->wanted_taken);

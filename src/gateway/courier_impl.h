@@ -104,6 +104,7 @@ struct courier {
     struct queue_route *routes;
     bool tidying;
     struct deadline upkeep_at;
+    struct orphans *orphans; /* NULL: not this worker's business */
 };
 
 /* ---- delivery.c ---- */

@@ -11,7 +11,8 @@
 
 static bool is_empty(const struct gateway *gateway)
 {
-    return gateway->exchanges == 0 && list_is_empty(&gateway->conns) &&
+    return gateway->exchanges == 0 && gateway->late_settles == 0 &&
+           list_is_empty(&gateway->conns) &&
            (!gateway->courier || courier_is_empty(gateway->courier));
 }
 

@@ -47,6 +47,9 @@ void sim_queue_insert(struct sim *sim, const struct journal_record *record)
         .body = keep(event, record->body),
         .received_at_ms = record->received_at_ms,
         .waits_since_ms = record->received_at_ms,
+        .has_key = record->has_key,
+        .key = record->key,
+        .window_ends_at_ms = record->window_ends_at_ms,
     };
     event->state = SIM_QUEUED;
     event->owner = record->lease_ms > 0 ? OWNER : 0;
@@ -150,6 +153,33 @@ static void answer_upkeep(struct sim_queue *queue)
     upkeep->ended(upkeep);
 }
 
+static bool is_orphan(const struct sim_queue *queue, const struct sim_event *event)
+{
+    return event->state == SIM_QUEUED && event->view.attempts == 0 && event->owner != 0 &&
+           event->due_ms <= now_ms(queue);
+}
+
+/* All of them, from the start; the fake tells what it was given as key. */
+static void answer_orphans(struct sim_queue *queue)
+{
+    struct queue_orphans *orphans = queue->orphans;
+    queue->orphans = NULL;
+    orphans->status = queue->mode == SIM_DOWN ? STATUS_UNAVAILABLE : STATUS_OK;
+    orphans->more = false;
+    for (size_t i = 0; i < queue->count && orphans->status == STATUS_OK; i++) {
+        struct sim_event *event = &queue->events[i];
+        if (!is_orphan(queue, event))
+            continue;
+        struct queue_orphan orphan = {.event_id = event->view.event_id,
+                                      .route = event->view.route,
+                                      .key = event->view.key,
+                                      .received_at_ms = event->view.received_at_ms,
+                                      .window_ends_at_ms = event->view.window_ends_at_ms};
+        orphans->orphan(orphans, &orphan);
+    }
+    orphans->ended(orphans);
+}
+
 /* Outcomes of a queue that is away wait in it, as in the real ones. */
 static void answer_all(struct sim_queue *queue)
 {
@@ -165,6 +195,8 @@ static void answer_all(struct sim_queue *queue)
         answer_renew(queue);
     if (queue->upkeep)
         answer_upkeep(queue);
+    if (queue->orphans)
+        answer_orphans(queue);
 }
 
 static void on_turn_end(struct loop_hook *hook)
@@ -222,12 +254,21 @@ static void tidies(struct queue *base, struct queue_upkeep *upkeep)
     loop_defer(queue->loop, &queue->hook);
 }
 
+static void looks(struct queue *base, struct queue_orphans *orphans)
+{
+    struct sim_queue *queue = queue_of(base);
+    assert(!queue->orphans);
+    queue->orphans = orphans;
+    loop_defer(queue->loop, &queue->hook);
+}
+
 static const struct queue_backend backend = {
     .name = "sim",
     .take = takes,
     .finish = finishes,
     .renew = renews,
     .upkeep = tidies,
+    .orphans = looks,
 };
 
 void sim_queue_open(struct sim *sim)

@@ -87,6 +87,7 @@ struct sim_queue {
     struct queue_take *take;
     struct queue_renew *renew;
     struct queue_upkeep *upkeep;
+    struct queue_orphans *orphans;
 };
 
 struct sim_upstream {

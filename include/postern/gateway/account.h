@@ -29,6 +29,8 @@ enum tally {
                                  it may still be written */
     TALLY_RECORD_LATE,        /* a queued event was confirmed after its sender had been told 503:
                                  it is accepted */
+    TALLY_LATE_SETTLE,        /* a committed event whose gateway died, or left it unleased: its
+                                 claim was settled (again) */
     TALLY_CLIENT_GONE,        /* the client left while its event was at work */
     TALLY_PARKED,             /* copies that waited for an event in flight */
     TALLIES

@@ -38,7 +38,11 @@ struct gateway {
     struct dedup *dedup;
     struct journal *journal;
     struct queue *queue; /* NULL: this worker delivers nothing (then no route is mode: queue) */
-    bool tidies;         /* this worker tidies the queue, for the process */
+    /* Runs once, from the loop, when what a gateway that died may have left unsettled was looked
+     * at; only on the worker that tidies, and with Redis (a memory store loads its keys from the
+     * journal). NULL is fine. */
+    void (*looked_back)(struct gateway *gateway);
+    bool tidies;                 /* this worker tidies the queue, for the process */
     struct upstream **upstreams; /* by index in config->upstreams */
     struct log *log;
     struct account *account; /* this worker's books */
@@ -58,7 +62,8 @@ struct gateway {
     size_t body_bytes;    /* request bodies held now */
     uint64_t date_second; /* the Date field's text is made once a second */
     char date[HTTP_DATE_LEN];
-    uint32_t exchanges; /* alive, finished ones that are still owed an answer included */
+    uint32_t late_settles; /* under way (late_settle.h) */
+    uint32_t exchanges;    /* alive, finished ones that are still owed an answer included */
     bool draining;
     void (*emptied)(void *arg); /* set by gateway_drain */
     void *emptied_arg;

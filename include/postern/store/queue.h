@@ -44,10 +44,13 @@ struct queue_event {
     enum queue_home home;
     struct slice route, method, target, headers, client, body; /* as in journal_record */
     uint64_t received_at_ms;                                   /* wall clock */
-    uint64_t waits_since_ms;  /* wall clock: received, or last replayed: max_age counts from here */
-    uint32_t attempts;        /* made so far, over its whole life */
-    uint32_t attempts_before; /* of them, made before the last replay: max_attempts counts those
-                                 after */
+    uint64_t waits_since_ms; /* wall clock: received, or last replayed: max_age counts from here */
+    bool has_key;
+    struct event_key key;
+    uint64_t window_ends_at_ms; /* wall clock; 0 without a key */
+    uint32_t attempts;          /* made so far, over its whole life */
+    uint32_t attempts_before;   /* of them, made before the last replay: max_attempts counts those
+                                   after */
 };
 
 /* How many due events of a route are wanted. */
