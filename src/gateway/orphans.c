@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A page of orphans is asked for, their claims are settled, and when all of them are answered the
+ * next page is: never more than ORPHANS_PAGE settles are under way.
+ */
+#include "orphans.h"
+
+#include "late_settle.h"
+
+#include <stdlib.h>
+
+#define ORPHANS_PAGE 256u
+/* With the row's lease (two thirds of the claim's) it is below the claim's lease, from 10 s on. */
+#define LOOK_MS 3000u
+#define AWAY_MS 1000u /* the queue could not be asked */
+
+struct orphans {
+    struct gateway *gateway;
+    struct queue_orphans page;
+    size_t pending; /* settles under way */
+    bool asking, draining, has_looked_back;
+    struct deadline look_at;
+};
+
+static void look_in(struct orphans *orphans, uint64_t in_ms)
+{
+    struct loop *loop = orphans->gateway->loop;
+    deadline_set(&loop->deadlines, &orphans->look_at, loop_now_ms(loop) + in_ms);
+}
+
+static void tell_looked_back(struct orphans *orphans)
+{
+    struct gateway *gateway = orphans->gateway;
+    if (!orphans->has_looked_back && gateway->looked_back)
+        gateway->looked_back(gateway);
+    orphans->has_looked_back = true;
+}
+
+/* The page is over when it was told and each of its claims is answered. */
+static void go_on(struct orphans *orphans)
+{
+    if (orphans->asking || orphans->pending > 0)
+        return;
+    if (orphans->draining) {
+        loop_defer(orphans->gateway->loop, &orphans->gateway->reap);
+        return;
+    }
+    if (orphans->page.status != STATUS_OK) {
+        look_in(orphans, AWAY_MS);
+        return;
+    }
+    orphans->page.from_start = false;
+    orphans->page.after_ms = orphans->page.until_ms;
+    orphans->page.after_id = orphans->page.until_id;
+    if (!orphans->page.more)
+        tell_looked_back(orphans);
+    look_in(orphans, orphans->page.more ? 0 : LOOK_MS);
+}
+
+static void on_settled(void *arg)
+{
+    struct orphans *orphans = arg;
+    orphans->pending--;
+    go_on(orphans);
+}
+
+static const struct route_opts *find_route(const struct config *config, struct slice name)
+{
+    for (size_t i = 0; i < config->route_count; i++)
+        if (slice_eq(config->routes[i].name, name))
+            return &config->routes[i];
+    return NULL;
+}
+
+static void on_orphan(struct queue_orphans *page, const struct queue_orphan *orphan)
+{
+    struct orphans *orphans = container_of(page, struct orphans, page);
+    struct gateway *gateway = orphans->gateway;
+    const struct route_opts *route = find_route(gateway->config, orphan->route);
+    if (!route)
+        return;
+    struct late_event event = {.route = route,
+                               .event_id = orphan->event_id,
+                               .key = orphan->key,
+                               .received_at_ms = orphan->received_at_ms,
+                               .window_ends_at_ms = orphan->window_ends_at_ms};
+    orphans->pending++;
+    late_settle(gateway, &event, on_settled, orphans);
+}
+
+static void on_page_ended(struct queue_orphans *page)
+{
+    struct orphans *orphans = container_of(page, struct orphans, page);
+    orphans->asking = false;
+    go_on(orphans);
+}
+
+static void on_look(struct deadline *deadline)
+{
+    struct orphans *orphans = container_of(deadline, struct orphans, look_at);
+    orphans->asking = true;
+    queue_orphans(orphans->gateway->queue, &orphans->page);
+}
+
+enum status orphans_open(struct gateway *gateway, const struct queue_route *routes,
+                         struct orphans **ret_orphans)
+{
+    struct orphans *orphans = calloc(1, sizeof *orphans);
+    if (!orphans)
+        return STATUS_NO_MEMORY;
+    orphans->gateway = gateway;
+    orphans->page = (struct queue_orphans){.routes = routes,
+                                           .route_count = gateway->config->route_count,
+                                           .from_start = true,
+                                           .limit = ORPHANS_PAGE,
+                                           .orphan = on_orphan,
+                                           .ended = on_page_ended};
+    orphans->look_at.expired = on_look;
+    look_in(orphans, 0);
+    *ret_orphans = orphans;
+    return STATUS_OK;
+}
+
+void orphans_drain(struct orphans *orphans)
+{
+    if (!orphans)
+        return;
+    orphans->draining = true;
+    deadline_clear(&orphans->gateway->loop->deadlines, &orphans->look_at);
+}
+
+bool orphans_is_empty(const struct orphans *orphans)
+{
+    return !orphans || (!orphans->asking && orphans->pending == 0);
+}
+
+void orphans_close(struct orphans *orphans)
+{
+    if (!orphans)
+        return;
+    deadline_clear(&orphans->gateway->loop->deadlines, &orphans->look_at);
+    free(orphans);
+}
