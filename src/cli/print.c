@@ -48,7 +48,7 @@ void print_column(FILE *out, struct slice text, size_t width)
 bool read_members(struct slice object, const char *const *paths, size_t count, struct arena *arena,
                   struct slice *ret_texts)
 {
-    struct json_path parsed[MEMBERS_MAX];
+    struct json_path parsed[MEMBERS_MAX] = {0};
     struct json_value values[MEMBERS_MAX];
     assert(count <= MEMBERS_MAX);
     for (size_t i = 0; i < count; i++)
