@@ -44,6 +44,7 @@ class Lab:
         self.folder, self.shared = str(folder), shared
         self.parts, self.gateways = [], []
         self.upstream = Upstream(self.folder)
+        self.upstreams = [self.upstream]
 
     # -- servers of this test alone, to be killed and frozen
 
@@ -57,6 +58,12 @@ class Lab:
         postgres = Postgres(self.folder, self.shared.template(), name=f"postgres{len(self.parts)}")
         self.parts.append(postgres)
         return postgres
+
+    def other_upstream(self, name):
+        """Beside `app`'s, for tests of several."""
+        upstream = Upstream(self.folder, name)
+        self.upstreams.append(upstream)
+        return upstream
 
     # -- gateways
 
@@ -91,7 +98,8 @@ class Lab:
 
     def check(self):
         """What holds after every test: nothing malformed went upstream, books balance, gateways end with 0."""
-        assert not self.upstream.malformed()
+        for upstream in self.upstreams:
+            assert not upstream.malformed()
         for gateway in self.gateways:
             if gateway.is_running():
                 gateway.wait_quiet()
@@ -103,4 +111,5 @@ class Lab:
             if part.is_running():
                 part.resume()
                 part.kill()
-        self.upstream.stop()
+        for upstream in self.upstreams:
+            upstream.stop()
