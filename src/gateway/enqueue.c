@@ -39,6 +39,7 @@ enum ex_state begin_enqueue(struct exchange *ex)
         return exchange_end(ex, OUTCOME_REJECTED_BUSY);
     ex->reserved = courier_reserve(gw->courier, exchange_route_index(ex), buf_len(&ex->body));
     record.lease_ms = courier_lease_ms(gw->courier, exchange_route_index(ex), ex->reserved);
+    record.ownerless = !ex->reserved;
     ex->leased_until_ms = loop_now_ms(gw->loop) + record.lease_ms;
     ex->record =
         (struct journal_op){.record = &record, .level = JOURNAL_DURABLE, .answered = on_enqueued};
@@ -88,8 +89,10 @@ enum ex_state finish_enqueue(struct exchange *ex)
         return exchange_end(ex, OUTCOME_REJECTED_QUEUE);
     }
     FAULT_POINT("after_journal_commit");
-    if (ex->reserved)
+    if (ex->record.leased)
         start_delivery(ex);
+    else
+        give_up_slot(ex);
     return ex->claimed == CLAIM_NONE ? EX_RESPOND : EX_SETTLE;
 }
 

@@ -101,6 +101,7 @@ static void copy_record(struct batch_row *row, const struct journal_record *reco
     row->response_status = record->response_status;
     row->queued = record->queued;
     row->lease_ms = record->lease_ms;
+    row->ownerless = record->ownerless;
     copy_fields(row, record);
 }
 

@@ -47,6 +47,7 @@ struct batch_row {
     bool queued;       /* a queue's row: attempts 0, due at once or leased */
     uint32_t lease_ms; /* queued: leased to the journal's owner for that long, from when it is
                           written; 0: not leased */
+    bool ownerless;    /* leased to nobody: not to be taken for that long */
     struct slice fields[ROW_FIELDS];
 };
 

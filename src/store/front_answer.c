@@ -28,7 +28,8 @@ void front_answer_row(struct front *front, struct batch *batch, struct batch_row
     if (!row->op)
         return;
     row->op->home = front->home;
-    row->op->leased = row->lease_ms > 0 && !(batch->doubtful && front->home == QUEUE_HOME_JOURNAL);
+    row->op->leased = row->lease_ms > 0 && !row->ownerless &&
+                      !(batch->doubtful && front->home == QUEUE_HOME_JOURNAL);
     answer(front, row->op, status);
     row->op = NULL;
     batch->waiting--;

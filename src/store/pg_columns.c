@@ -184,7 +184,8 @@ static char *put_element(char *at, const struct column *column, const struct bat
     case KIND_LEASE:
         return is_leased(row) ? put_due(at, row, lease) : put_null(at);
     case KIND_OWNER:
-        return is_leased(row) ? put_bytes(at, lease->owner.bytes, 16) : put_null(at);
+        return is_leased(row) && !row->ownerless ? put_bytes(at, lease->owner.bytes, 16)
+                                                 : put_null(at);
     case KIND_FIELD:
         break;
     }

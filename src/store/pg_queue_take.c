@@ -15,32 +15,43 @@
 /* A slow take delays outcomes, a repeated one repeats all its work: it gets more patience. */
 #define TAKE_PATIENCE 4u
 
+/* What is below a route's floor (pg_queue_floor.h) is found with this delay at most: events that
+ * were committed late, put back by a taker that failed, or drained from a spool. */
+#define WHOLE_LOOK_MS 10000u
+
+/* A commit may be that much later than the due time it brings, and not slip below. */
+#define LATE_COMMIT_US 10000000
+
 /* Each route's due rows come from its own range of the index event_due, oldest first; the locks
  * last until the commit, also on rows that bytes_max then leaves out. Routes take turns in the
  * order, so that none eats up all the bytes. */
-static const char take_text[] =
+const struct pg_statement pg_queue_take_statement = {
+    "postern_take",
     "WITH candidate AS MATERIALIZED ("
     " SELECT c.*, w.route, w.lease_ms,"
     " row_number() OVER (PARTITION BY w.route ORDER BY c.due) AS rank"
-    " FROM unnest($1, $2, $3) AS w (route, count, lease_ms)"
+    " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $7::timestamptz[]) AS w (route, count, "
+    "lease_ms, since)"
     " CROSS JOIN LATERAL (SELECT e.id, e.received_at, e.next_attempt_at AS due,"
     " octet_length(e.body)::bigint + octet_length(e.headers) AS bytes FROM event e"
     " WHERE e.route = w.route AND e.state = 'queued' AND e.next_attempt_at <= now()"
-    " AND (e.lease_until IS NULL OR $6)"
+    " AND e.next_attempt_at >= w.since AND (e.lease_owner IS NULL OR e.lease_until IS NULL OR "
+    "$6::boolean)"
     " ORDER BY e.next_attempt_at LIMIT w.count FOR UPDATE SKIP LOCKED) AS c),"
     " chosen AS MATERIALIZED ("
     " SELECT *, sum(bytes) OVER (ORDER BY rank, route ROWS UNBOUNDED PRECEDING) AS total"
     " FROM candidate),"
     " leased AS ("
     " UPDATE event e SET next_attempt_at = now() + c.lease_ms * interval '1 millisecond',"
-    " lease_until = now() + c.lease_ms * interval '1 millisecond', lease_owner = $5"
-    " FROM chosen c WHERE (c.rank = 1 OR c.total <= $4)"
+    " lease_until = now() + c.lease_ms * interval '1 millisecond', lease_owner = $5::uuid"
+    " FROM chosen c WHERE (c.rank = 1 OR c.total <= $4::bigint)"
     " AND e.id = c.id AND e.received_at = c.received_at"
     " RETURNING e.id, e.route, e.method, e.target, e.headers, e.client, e.body, e.received_at,"
     " greatest(e.received_at, e.last_replayed_at) AS waits_since, e.attempts, e.attempts_before,"
-    " c.rank)"
+    " c.due, c.rank)"
     " SELECT l.*, (SELECT count(*) FROM candidate) > (SELECT count(*) FROM leased) AS is_cut"
-    " FROM leased l ORDER BY l.rank, l.route";
+    " FROM leased l ORDER BY l.rank, l.route",
+};
 
 enum take_column {
     TAKE_ID,
@@ -54,19 +65,22 @@ enum take_column {
     TAKE_WAITS_SINCE,
     TAKE_ATTEMPTS,
     TAKE_ATTEMPTS_BEFORE,
+    TAKE_DUE,
     TAKE_RANK,
     TAKE_IS_CUT,
 };
 
 /* What we have leased ourselves isn't looked for; what others have falls due when their lease ends
  * without an outcome. */
-static const char next_text[] =
-    "SELECT ceil(extract(epoch FROM min(n.due) - now()) * 1000)::bigint"
-    " FROM unnest($1) AS w (route)"
+const struct pg_statement pg_queue_next_statement = {
+    "postern_next",
+    "SELECT ceil(extract(epoch FROM min(n.due) - now()) * 1000)::bigint, now()"
+    " FROM unnest($1::text[]) AS w (route)"
     " CROSS JOIN LATERAL (SELECT e.next_attempt_at AS due FROM event e"
     " WHERE e.route = w.route AND e.state = 'queued' AND e.next_attempt_at > now()"
-    " AND (e.lease_until IS NULL OR e.lease_owner <> $2)"
-    " ORDER BY e.next_attempt_at LIMIT 1) AS n";
+    " AND (e.lease_until IS NULL OR e.lease_owner IS DISTINCT FROM $2::uuid)"
+    " ORDER BY e.next_attempt_at LIMIT 1) AS n",
+};
 
 enum { STATEMENT_TAKE = 1, STATEMENT_NEXT };
 
@@ -96,6 +110,9 @@ static void put_take(struct pg_queue *self, const struct queue_take *op)
     pg_args_uuid(args, &self->owner);
     pg_args_scalar(args, PG_BOOL);
     pg_args_number(args, pg_queue_may_take_over(self));
+    pg_args_array(args, PG_TIME, op->want_count);
+    for (size_t i = 0; i < op->want_count; i++)
+        pg_args_number(args, (uint64_t)pg_floors_since(&self->take.floors, op->wants[i].route));
 }
 
 static void put_next(struct pg_queue *self, const struct queue_take *op)
@@ -106,19 +123,30 @@ static void put_next(struct pg_queue *self, const struct queue_take *op)
     pg_args_uuid(&self->args, &self->owner);
 }
 
+/* Leases that have ended lie below all floors, so there are none before they may be taken. */
+static void lower_floors(struct pg_queue *self)
+{
+    uint64_t now_ms = loop_now_ms(self->loop);
+    self->take.keeps_floors = pg_queue_may_take_over(self);
+    if (self->take.keeps_floors && now_ms < self->take.whole_look_at_ms)
+        return;
+    pg_floors_clear(&self->take.floors);
+    self->take.whole_look_at_ms = now_ms + WHOLE_LOOK_MS;
+}
+
 /* Outcomes asked for before it go first: their rows' leases may have ended. */
 bool pg_queue_take_send(struct pg_queue *self)
 {
     struct queue_take *op = self->take.op;
     if (!op || self->take.over || self->finish.settled < self->take.after)
         return false;
-    op->next_due_ms = UINT64_MAX;
+    lower_floors(self);
     pg_queue_begin(self, &self->take.job, TAKE_PATIENCE * self->timeout_ms);
     put_take(self, op);
-    if (!pg_queue_add(self, take_text))
+    if (!pg_queue_add(self, &pg_queue_take_statement))
         return true;
     put_next(self, op);
-    if (pg_queue_add(self, next_text))
+    if (pg_queue_add(self, &pg_queue_next_statement))
         pg_link_commit(&self->link);
     return true;
 }
@@ -131,13 +159,26 @@ static void free_rows(struct pg_queue *self)
     self->take.rows = NULL;
 }
 
-/* An answer without rows tells nothing but NULL. */
-static void read_next(struct queue_take *op, const struct pg_result *result)
+static struct slice bytes_at(const struct pg_result *rows, int row, enum take_column column)
 {
-    if (PQntuples(result) != 1 || PQgetlength(result, 0, 0) != 8)
+    return slice_of(PQgetvalue(rows, row, column), (size_t)PQgetlength(rows, row, column));
+}
+
+static uint64_t number64_at(const struct pg_result *rows, int row, int column)
+{
+    return pg_get_u64(PQgetvalue(rows, row, column));
+}
+
+/* NULL: nothing is due later. */
+static void read_next(struct pg_queue *self, const struct pg_result *result)
+{
+    if (PQntuples(result) != 1)
         return;
-    int64_t due_ms = (int64_t)pg_get_u64(PQgetvalue(result, 0, 0));
-    op->next_due_ms = due_ms > 0 ? (uint64_t)due_ms : 0;
+    self->take.server_time = (int64_t)number64_at(result, 0, 1);
+    if (PQgetisnull(result, 0, 0))
+        return;
+    int64_t due_ms = (int64_t)number64_at(result, 0, 0);
+    self->take.op->next_due_ms = due_ms > 0 ? (uint64_t)due_ms : 0;
 }
 
 static void on_result(struct pg_job *job, size_t statement, const struct pg_result *result)
@@ -146,7 +187,22 @@ static void on_result(struct pg_job *job, size_t statement, const struct pg_resu
     if (statement == STATEMENT_TAKE)
         self->take.rows = PQcopyResult(result, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
     else if (statement == STATEMENT_NEXT)
-        read_next(self->take.op, result);
+        read_next(self, result);
+}
+
+/* A route's first row is its oldest; where none came, all that was due has been seen. */
+static void raise_floors(struct pg_queue *self)
+{
+    struct pg_result *rows = self->take.rows;
+    const struct queue_take *op = self->take.op;
+    int64_t since = self->take.server_time - LATE_COMMIT_US;
+    for (size_t i = 0; i < op->want_count; i++)
+        pg_floors_note(&self->take.floors, op->wants[i].route, since);
+    for (int i = 0; i < PQntuples(rows) && number64_at(rows, i, TAKE_RANK) == 1; i++) {
+        int64_t due = (int64_t)number64_at(rows, i, TAKE_DUE);
+        pg_floors_note(&self->take.floors, bytes_at(rows, i, TAKE_ROUTE),
+                       due < since ? due : since);
+    }
 }
 
 static void end_take(struct pg_queue *self, enum status status)
@@ -161,7 +217,10 @@ static void end_take(struct pg_queue *self, enum status status)
 static void on_ended(struct pg_job *job, const struct pg_failure *failure)
 {
     struct pg_queue *self = container_of(job, struct pg_queue, take.job);
-    end_take(self, failure || !self->take.rows ? STATUS_UNAVAILABLE : STATUS_OK);
+    bool is_there = !failure && self->take.rows;
+    if (is_there && self->take.keeps_floors)
+        raise_floors(self);
+    end_take(self, is_there ? STATUS_OK : STATUS_UNAVAILABLE);
     pg_queue_job_ended(self, failure);
 }
 
@@ -173,17 +232,12 @@ void pg_queue_take_fail(struct pg_queue *self)
 
 /* ---- telling ---- */
 
-static struct slice bytes_at(const struct pg_result *rows, int row, enum take_column column)
+static uint64_t ms_at(const struct pg_result *rows, int row, enum take_column column)
 {
-    return slice_of(PQgetvalue(rows, row, column), (size_t)PQgetlength(rows, row, column));
+    return pg_ms_of_time((int64_t)number64_at(rows, row, column));
 }
 
-static uint64_t time_at(const struct pg_result *rows, int row, enum take_column column)
-{
-    return pg_ms_of_time((int64_t)pg_get_u64(PQgetvalue(rows, row, column)));
-}
-
-static uint32_t number_at(const struct pg_result *rows, int row, enum take_column column)
+static uint32_t number32_at(const struct pg_result *rows, int row, enum take_column column)
 {
     uint32_t number;
     memcpy(&number, PQgetvalue(rows, row, column), sizeof(number));
@@ -200,10 +254,10 @@ static struct queue_event event_at(const struct pg_result *rows, int row)
         .headers = bytes_at(rows, row, TAKE_HEADERS),
         .client = bytes_at(rows, row, TAKE_CLIENT),
         .body = bytes_at(rows, row, TAKE_BODY),
-        .received_at_ms = time_at(rows, row, TAKE_RECEIVED),
-        .waits_since_ms = time_at(rows, row, TAKE_WAITS_SINCE),
-        .attempts = number_at(rows, row, TAKE_ATTEMPTS),
-        .attempts_before = number_at(rows, row, TAKE_ATTEMPTS_BEFORE),
+        .received_at_ms = ms_at(rows, row, TAKE_RECEIVED),
+        .waits_since_ms = ms_at(rows, row, TAKE_WAITS_SINCE),
+        .attempts = number32_at(rows, row, TAKE_ATTEMPTS),
+        .attempts_before = number32_at(rows, row, TAKE_ATTEMPTS_BEFORE),
     };
     memcpy(event.event_id.bytes, PQgetvalue(rows, row, TAKE_ID), sizeof(event.event_id.bytes));
     return event;

@@ -355,7 +355,8 @@ static void bind_queue(struct sqlite_db *db, struct sqlite3_stmt *statement,
         sqlite_bind_number(statement, 8, db->wall_ms + row->lease_ms);
     if (row->queued && row->lease_ms > 0) {
         sqlite_bind_number(statement, 9, db->wall_ms + row->lease_ms);
-        sqlite_bind_uuid(statement, 10, owner);
+        if (!row->ownerless)
+            sqlite_bind_uuid(statement, 10, owner);
     }
 }
 

@@ -17,7 +17,7 @@ static const char due_text[] =
     " AND (lease_until IS NULL OR ?4) ORDER BY next_attempt_at LIMIT ?3";
 static const char next_text[] = "SELECT min(next_attempt_at)" FRESH_DUE
                                 " AND route = ?1 AND next_attempt_at > ?2"
-                                " AND (lease_until IS NULL OR lease_owner <> ?3)";
+                                " AND (lease_until IS NULL OR lease_owner IS NOT ?3)";
 static const char lease_text[] = "UPDATE event SET next_attempt_at = ?2, lease_until = ?2,"
                                  " lease_owner = ?3 WHERE rowid = ?1";
 static const char standing_text[] = "SELECT rowid, state, attempts, lease_owner,"

@@ -52,7 +52,7 @@ void sim_queue_insert(struct sim *sim, const struct journal_record *record)
         .window_ends_at_ms = record->window_ends_at_ms,
     };
     event->state = SIM_QUEUED;
-    event->owner = record->lease_ms > 0 ? OWNER : 0;
+    event->owner = record->lease_ms > 0 && !record->ownerless ? OWNER : 0;
     event->due_ms = now_ms(queue) + record->lease_ms;
 }
 
@@ -155,7 +155,7 @@ static void answer_upkeep(struct sim_queue *queue)
 
 static bool is_orphan(const struct sim_queue *queue, const struct sim_event *event)
 {
-    return event->state == SIM_QUEUED && event->view.attempts == 0 && event->owner != 0 &&
+    return event->state == SIM_QUEUED && event->view.attempts == 0 &&
            event->due_ms <= now_ms(queue);
 }
 

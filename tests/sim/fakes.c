@@ -127,11 +127,13 @@ static enum op_status journal_appends(struct journal *base, struct journal_op *o
     row->queued = op->record->queued;
     op->status = journal->mode == SIM_DOWN ? STATUS_UNAVAILABLE : journal->answer;
     if (journal->mode != SIM_LATER || op->level == JOURNAL_BUFFERED) {
+        op->leased = op->record->lease_ms > 0 && !op->record->ownerless;
         if (row->queued && op->status == STATUS_OK)
             sim_queue_insert(container_of(journal, struct sim, journal), op->record);
         return OP_READY;
     }
     row->lease_ms = op->record->lease_ms;
+    row->ownerless = op->record->ownerless;
     row->received_at_ms = op->record->received_at_ms;
     assert(journal->waiting_count < SIM_MAX);
     journal->waiting_rows[journal->waiting_count] = journal->row_count - 1;
@@ -168,6 +170,7 @@ static void insert_late(struct sim *sim, size_t i)
         .client = SLICE("192.0.2.7"),
         .received_at_ms = row->received_at_ms,
         .lease_ms = row->lease_ms,
+        .ownerless = row->ownerless,
     };
     sim_queue_insert(sim, &record);
 }
@@ -181,6 +184,7 @@ void sim_journal_flush(struct sim *sim)
     journal->waiting_count = 0;
     for (size_t i = 0; i < count; i++) {
         ops[i]->status = journal->answer;
+        ops[i]->leased = !journal->rows[journal->waiting_rows[i]].ownerless;
         if (journal->answer == STATUS_OK)
             insert_late(sim, journal->waiting_rows[i]);
         ops[i]->answered(ops[i]);

@@ -38,6 +38,7 @@ struct sim_row {
     struct uuid event_id;
     bool queued;
     uint32_t lease_ms;
+    bool ownerless;
     uint64_t received_at_ms;
     char outcome[32];
     char headers[512];

@@ -51,6 +51,8 @@ struct journal_record {
      * the journal. */
     bool queued;
     uint32_t lease_ms; /* 0: not leased */
+    bool ownerless;    /* the lease is nobody's: it only keeps the row from being taken for so long,
+                          and nobody has to be given time to write an outcome when it ends */
 };
 
 struct journal_op {
