@@ -141,7 +141,8 @@ static uint64_t rescue_table(struct rescue *rescue, const struct table *table)
     return count;
 }
 
-/* Nothing is written to it: its log is read as it lies, and not copied back at the close. */
+/* Nothing is written to it: its log is read as it lies, and not copied back at the close. With
+ * writable_schema a file that is shorter than its head says is read as far as it goes. */
 static struct sqlite3 *open_damaged(const char *path)
 {
     struct sqlite3 *handle = NULL;
@@ -149,7 +150,9 @@ static struct sqlite3 *open_damaged(const char *path)
     if (code == SQLITE_OK)
         sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (code == SQLITE_OK)
-        code = sqlite3_exec(handle, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cell_size_check=ON",
+        code = sqlite3_exec(handle,
+                            "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cell_size_check=ON;"
+                            "PRAGMA writable_schema=ON",
                             NULL, NULL, NULL);
     if (code == SQLITE_OK)
         return handle;

@@ -85,9 +85,11 @@ static bool read_head(struct wal *wal)
            is_page_size(wal->page_bytes) && sum_is(wal, head + 24);
 }
 
+/* What is too short to tell was being written when the crash came: it is ours. */
 static bool has_our_salts(const struct wal *wal, const unsigned char *frame, size_t len)
 {
-    return len >= 16 && read_u32(frame + 8) == wal->salt[0] && read_u32(frame + 12) == wal->salt[1];
+    return len < 16 ||
+           (read_u32(frame + 8) == wal->salt[0] && read_u32(frame + 12) == wal->salt[1]);
 }
 
 static bool is_valid(struct wal *wal, const unsigned char *frame, size_t len)

@@ -1,78 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The SQLite file: migrations, refusals, syncs and the retention's steps.
+ * The SQLite file: opening, rows and refusals, syncs, and the counts its hooks keep.
  */
-#include "sqlite_db.h"
+#include "sqlite_file.h"
 
-#include <criterion/criterion.h>
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-static char folder[64], path[96];
-static char error[SQLITE_DB_ERROR];
-static struct sqlite_db db;
 static const struct sqlite_origin origin = {.owner = {{9}}};
 
-static void open_db(void)
-{
-    cr_assert_eq(sqlite_db_open(&db, slice_str(path), error), STATUS_OK, "%s", error);
-}
-
-static void make_folder(void)
-{
-    snprintf(folder, sizeof(folder), "/tmp/postern-sqlite-XXXXXX");
-    cr_assert_not_null(mkdtemp(folder));
-    snprintf(path, sizeof(path), "%s/journal.db", folder);
-    open_db();
-}
-
-static void remove_folder(void)
-{
-    char name[128];
-    const char *const ends[] = {"", "-wal", "-shm", "-journal"};
-    sqlite_db_close(&db);
-    for (size_t i = 0; i < 4; i++) {
-        snprintf(name, sizeof(name), "%s%s", path, ends[i]);
-        unlink(name);
-    }
-    rmdir(folder);
-}
-
-TestSuite(sqlite_db, .init = make_folder, .fini = remove_folder);
-
-static void execute(const char *sql)
-{
-    char *message = NULL;
-    cr_assert_eq(sqlite3_exec(db.handle, sql, NULL, NULL, &message), SQLITE_OK, "%s", message);
-}
-
-static int keep_number(void *ret, int columns, char **values, char **names)
-{
-    (void)columns;
-    (void)names;
-    *(long long *)ret = values[0] ? strtoll(values[0], NULL, 10) : -1;
-    return 0;
-}
-
-static long long number(const char *sql)
-{
-    long long value = -2;
-    cr_assert_eq(sqlite3_exec(db.handle, sql, keep_number, &value, NULL), SQLITE_OK, "%s", sql);
-    return value;
-}
-
-static struct batch_row row_at(uint64_t ms, uint32_t serial, uint64_t window_ms)
-{
-    struct batch_row row = {.has_key = window_ms > 0, .window_ends_at_ms = window_ms};
-    for (int i = 0; i < 6; i++)
-        row.id.bytes[i] = (uint8_t)(ms >> (40 - 8 * i));
-    memcpy(row.id.bytes + 12, &serial, sizeof(serial));
-    for (size_t i = 0; i < ROW_FIELDS; i++)
-        row.fields[i] = SLICE("x");
-    return row;
-}
+TestSuite(sqlite_db, .init = set_up_file, .fini = tear_down_file);
 
 static void insert(const struct batch_row *row, bool durable)
 {
@@ -86,7 +20,7 @@ Test(sqlite_db, opening_again_migrates_nothing)
     struct batch_row row = row_at(1000, 1, 0);
     insert(&row, true);
     sqlite_db_close(&db);
-    open_db();
+    open_file();
     cr_assert_eq(number("PRAGMA user_version"), 2);
     cr_assert_eq(number("SELECT count(*) FROM event"), 1);
 }
@@ -221,40 +155,45 @@ Test(sqlite_db, keys_are_paged_by_window_end_and_id)
     cr_assert_eq(total, 10);
 }
 
-static unsigned prune_all(uint64_t cutoff_ms, uint64_t now_ms)
-{
-    struct uuid cursor = {{0}};
-    bool more = true;
-    unsigned steps = 0;
-    for (; more; steps++)
-        cr_assert_eq(sqlite_db_prune(&db, cutoff_ms, now_ms, &cursor, &more), STATUS_OK);
-    return steps;
-}
+/* ---- what the hooks count ---- */
 
-Test(sqlite_db, the_retention_goes_in_small_steps)
+Test(sqlite_db, rows_are_counted_as_they_are_committed)
 {
+    struct batch_row rows[] = {row_at(1, 1, 0), row_at(1, 2, 0)};
+    insert(&rows[0], false);
+    insert(&rows[0], false);
+    cr_assert_eq(db.rows, 1, "the second time it was there");
     cr_assert_eq(sqlite_db_begin(&db, false), STATUS_OK);
-    for (uint32_t i = 0; i < 2 * SQLITE_DB_PRUNE_ROWS + 10; i++) {
-        struct batch_row row = row_at(1000, i, 0);
-        cr_assert_eq(sqlite_db_insert(&db, &row, &origin), STATUS_OK);
-    }
-    struct batch_row young = row_at(2000, 1, 0);
-    cr_assert_eq(sqlite_db_insert(&db, &young, &origin), STATUS_OK);
-    cr_assert_eq(sqlite_db_commit(&db), STATUS_OK);
-    cr_assert_eq(prune_all(2000, 9000), 3);
-    cr_assert_eq(number("SELECT count(*) FROM event"), 1);
-    cr_assert_eq(prune_all(2001, 9000), 1);
-    cr_assert_eq(number("SELECT count(*) FROM event"), 0);
+    cr_assert_eq(sqlite_db_insert(&db, &rows[1], &origin), STATUS_OK);
+    cr_assert_eq(db.rows, 1, "not yet");
+    sqlite_db_rollback(&db);
+    insert(&rows[1], false);
+    cr_assert_eq(db.rows, 2, "what was rolled back doesn't count");
+    execute("DELETE FROM event WHERE id = (SELECT min(id) FROM event)");
+    cr_assert_eq(db.rows, 1);
+    sqlite_db_close(&db);
+    open_file();
+    cr_assert_eq(db.rows, 1, "as found");
 }
 
-Test(sqlite_db, an_open_window_keeps_its_row_and_deliveries)
+Test(sqlite_db, the_log_is_known_by_what_it_held)
 {
-    struct batch_row open_one = row_at(1000, 1, 9001), over = row_at(1000, 2, 9000);
-    insert(&open_one, false);
-    insert(&over, false);
-    execute(
-        "INSERT INTO delivery (event_id, received_at, attempt, at) SELECT id, 1, 1, 1 FROM event");
-    prune_all(2000, 9000);
-    cr_assert_eq(number("SELECT window_ends_at FROM event"), 9001);
-    cr_assert_eq(number("SELECT count(*) FROM delivery"), 1);
+    struct batch_row row = row_at(1, 1, 0);
+    insert(&row, true);
+    int held = db.wal_file_pages;
+    cr_assert_gt(held, 0);
+    cr_assert_eq(sqlite_db_checkpoint(&db, false), STATUS_OK);
+    cr_assert_eq(db.wal_file_pages, held);
+    cr_assert_eq(sqlite_db_checkpoint(&db, true), STATUS_OK);
+    cr_assert_eq(db.wal_file_pages, 0);
+}
+
+Test(sqlite_db, statements_are_kept_and_bad_ones_fail_when_they_run)
+{
+    static const char good[] = "SELECT 1", bad[] = "SELECT * FROM nowhere";
+    struct sqlite3_stmt *first = sqlite_db_statement(&db, good);
+    cr_assert_eq(sqlite_db_statement(&db, good), first);
+    cr_assert_eq(sqlite_db_run(&db, first), STATUS_OK);
+    cr_assert_null(sqlite_db_statement(&db, bad));
+    cr_assert_eq(sqlite_db_run(&db, NULL), STATUS_UNAVAILABLE);
 }

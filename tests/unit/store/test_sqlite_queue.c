@@ -4,34 +4,19 @@
  */
 #include "sqlite_queue.h"
 
-#include <criterion/criterion.h>
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include "sqlite_file.h"
 
 #define NOW_MS 1000000u
 #define LEASE_MS 5000u
 
-static char folder[64], path[96];
-static struct sqlite_db db;
 static struct sqlite_taking taking;
 static bool outcomes_stuck;
 static const struct uuid me = {{1}}, other = {{2}};
 
-static void open_db(void)
-{
-    char error[SQLITE_DB_ERROR];
-    cr_assert_eq(sqlite_db_open(&db, slice_str(path), error), STATUS_OK, "%s", error);
-    db.wall_ms = NOW_MS;
-}
-
 static void set_up(void)
 {
-    snprintf(folder, sizeof(folder), "/tmp/postern-sqlite-XXXXXX");
-    cr_assert_not_null(mkdtemp(folder));
-    snprintf(path, sizeof(path), "%s/journal.db", folder);
-    open_db();
+    set_up_file();
+    db.wall_ms = NOW_MS;
     arena_init(&taking.arena, 4096, SIZE_MAX);
     list_init(&taking.events);
 }
@@ -39,32 +24,10 @@ static void set_up(void)
 static void tear_down(void)
 {
     arena_done(&taking.arena);
-    sqlite_db_close(&db);
-    unlink(path);
-    rmdir(folder);
+    tear_down_file();
 }
 
 TestSuite(sqlite_queue, .init = set_up, .fini = tear_down);
-
-static int keep_number(void *ret, int columns, char **values, char **names)
-{
-    (void)columns;
-    (void)names;
-    *(long long *)ret = values[0] ? strtoll(values[0], NULL, 10) : -1;
-    return 0;
-}
-
-static long long number(const char *sql)
-{
-    long long value = -2;
-    cr_assert_eq(sqlite3_exec(db.handle, sql, keep_number, &value, NULL), SQLITE_OK, "%s", sql);
-    return value;
-}
-
-static void execute(const char *sql)
-{
-    (void)number(sql);
-}
 
 static struct uuid id_of(uint8_t serial)
 {
@@ -220,7 +183,7 @@ Test(sqlite_queue, leases_found_at_the_opening_are_void)
     execute("UPDATE event SET next_attempt_at = 9e15 WHERE lease_until IS NULL AND state ="
             " 'queued'");
     sqlite_db_close(&db);
-    open_db();
+    open_file();
     cr_assert_eq(number("SELECT count(*) FROM event WHERE lease_until IS NOT NULL"), 0);
     cr_assert_eq(number("SELECT count(*) FROM event WHERE lease_owner IS NOT NULL"), 0);
     db.wall_ms = (uint64_t)number("SELECT min(next_attempt_at) FROM event");
@@ -375,107 +338,4 @@ Test(sqlite_queue, renewed_or_lost)
     cr_assert_eq(sqlite_queue_finish(&db, &me, &finish), STATUS_OK);
     cr_assert_eq(sqlite_queue_renew(&db, &me, &lease), STATUS_OK);
     cr_assert(lease.lost, "it was given up with the outcome");
-}
-
-/* ---- upkeep ---- */
-
-static const struct queue_route routes[] = {{.name = {"r", 1}, .max_age_ms = NOW_MS},
-                                            {.name = {"s", 1}, .max_age_ms = UINT64_MAX}};
-static struct sqlite_walk walk;
-
-static struct queue_upkeep keep_up(size_t route_count)
-{
-    struct queue_upkeep upkeep = {.routes = routes, .route_count = route_count};
-    cr_assert_eq(sqlite_queue_upkeep(&db, &walk, &upkeep), STATUS_OK);
-    return upkeep;
-}
-
-Test(sqlite_queue, events_of_gone_routes_are_parked_until_they_come_back)
-{
-    insert_many(3);
-    cr_assert_eq(take(&me, "r", 1), 1);
-    struct queue_upkeep upkeep = keep_up(0);
-    cr_assert_eq(upkeep.parked, 2, "not the leased one");
-    cr_assert_eq(upkeep.parked_now, 2);
-    cr_assert_eq(upkeep.queued_now, 1);
-    cr_assert_not(upkeep.more);
-    cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'parked' AND next_attempt_at IS"
-                        " NULL AND lease_until IS NULL"),
-                 2);
-    upkeep = keep_up(2);
-    cr_assert_eq(upkeep.unparked, 2);
-    cr_assert_eq(upkeep.parked_now, 0);
-    cr_assert_eq(take(&me, "r", 9), 2);
-}
-
-Test(sqlite_queue, what_waits_too_long_is_dead)
-{
-    insert_many(4);
-    execute("UPDATE event SET last_replayed_at = 1000001 WHERE id = x'0000000003e800000000000000"
-            "000002'");
-    cr_assert_eq(take(&me, "r", 1), 1, "an attempt under way");
-    db.wall_ms = NOW_MS + 1000;
-    cr_assert_eq(keep_up(2).expired, 0, "just not");
-    db.wall_ms++;
-    struct queue_upkeep upkeep = keep_up(2);
-    cr_assert_eq(upkeep.expired, 2, "neither the leased nor the replayed one");
-    cr_assert_eq(upkeep.dead_now, 2);
-    cr_assert_eq(upkeep.queued_now, 2);
-    cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'dead' AND last_error ="
-                        " 'max_age' AND next_attempt_at IS NULL"),
-                 2);
-}
-
-Test(sqlite_queue, how_long_the_oldest_has_been_due)
-{
-    insert_many(2);
-    cr_assert_eq(keep_up(2).oldest_due_ms, 2);
-    cr_assert_eq(keep_up(0).oldest_due_ms, 0);
-    cr_assert_eq(take(&me, "r", 9), 0);
-    cr_assert_eq(keep_up(2).oldest_due_ms, 1, "back, and due from now on");
-}
-
-static void insert_thousands(const char *route, unsigned count)
-{
-    char sql[600];
-    snprintf(sql, sizeof(sql),
-             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %u)"
-             " INSERT INTO event (id, received_at, route, method, target, client, mode, state,"
-             " outcome, response_status, duration_ms, next_attempt_at, content_type, headers, body)"
-             " SELECT randomblob(16), 999000, '%s', 'POST', x'', '', 'queue', 'queued', '', 0, 0,"
-             " 5, x'', x'', x'' FROM n",
-             count, route);
-    execute(sql);
-}
-
-Test(sqlite_queue, a_long_queue_is_walked_in_rounds)
-{
-    insert_thousands("r", SQLITE_UPKEEP_LOOKS + 1);
-    insert_thousands("s", SQLITE_UPKEEP_LOOKS);
-    struct queue_upkeep upkeep = keep_up(2);
-    cr_assert(upkeep.more);
-    cr_assert_eq(upkeep.queued_now, SQLITE_UPKEEP_LOOKS);
-    upkeep = keep_up(2);
-    cr_assert(upkeep.more);
-    upkeep = keep_up(2);
-    cr_assert_not(upkeep.more);
-    cr_assert_eq(upkeep.queued_now, 2 * SQLITE_UPKEEP_LOOKS + 1, "each was seen once");
-    upkeep = keep_up(2);
-    cr_assert_eq(upkeep.queued_now, 2 * SQLITE_UPKEEP_LOOKS + 1, "the last full count");
-}
-
-Test(sqlite_queue, many_are_parked_and_come_back_in_rounds)
-{
-    insert_thousands("r", 2 * SQLITE_UPKEEP_CHANGES + 1);
-    unsigned rounds = 0;
-    while (keep_up(0).more)
-        rounds++;
-    cr_assert_eq(rounds, 2);
-    cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'parked'"),
-                 2 * SQLITE_UPKEEP_CHANGES + 1);
-    for (rounds = 0; keep_up(2).more; rounds++)
-        ;
-    cr_assert_geq(rounds, 2);
-    cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'queued'"),
-                 2 * SQLITE_UPKEEP_CHANGES + 1);
 }
