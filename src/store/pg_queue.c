@@ -146,7 +146,8 @@ static void on_tell(struct loop_hook *hook)
 
 /* Durable has to mean it. Every statement of this connection is only good by the indexes it was
  * written for, and statistics of a day that has just begun say nothing of them: the planner isn't
- * left a choice. What can't be is told as a missing table or column. */
+ * left a choice. It is asked each time: a plan that was made while a day's partition was empty
+ * would be kept when that is full. What can't be is told as a missing table or column. */
 static const char *const session[] = {
     "SELECT set_config('synchronous_commit', 'on', false)"
     " WHERE current_setting('synchronous_commit') = 'off'",

@@ -9,6 +9,7 @@
 
 #include "pg_link.h"
 #include "pg_queue_args.h"
+#include "pg_queue_floor.h"
 
 #include <postern/store/backends.h>
 
@@ -44,6 +45,10 @@ struct pg_queue {
         bool over;             /* its answer is there, to be told by `tell` */
         uint64_t after;        /* goes when so many finishes are settled: those asked before it */
         struct pg_result *rows;
+        struct pg_floors floors;
+        bool keeps_floors; /* of the take under way */
+        uint64_t whole_look_at_ms;
+        int64_t server_time;
     } take;
 
     struct {

@@ -37,11 +37,12 @@ static const char text[] =
     " (event_id, received_at, attempt, at, status, duration_ms, error, response)"
     " SELECT f.id, f.received_at, f.attempt, f.at, f.status, f.duration_ms, f.error, f.response"
     " FROM f WHERE f.at IS NOT NULL AND (f.ord IN (SELECT ord FROM changed) OR EXISTS"
-    " (SELECT FROM event e WHERE e.id = f.id AND e.received_at = f.received_at))"
+    " (SELECT FROM event e WHERE e.id = f.id AND e.received_at = f.received_at"
+    " AND e.received_at BETWEEN $14 AND $15))"
     " ON CONFLICT DO NOTHING)"
     " SELECT ord FROM changed UNION ALL"
     " SELECT f.ord FROM f JOIN event e ON e.id = f.id AND e.received_at = f.received_at"
-    " WHERE f.ord NOT IN (SELECT ord FROM changed)"
+    " WHERE f.ord NOT IN (SELECT ord FROM changed) AND e.received_at BETWEEN $14 AND $15"
     " AND e.lease_owner = $16 AND e.attempts = f.attempts AND e.state = f.state";
 
 enum { STATEMENT_FINISH = 1 };

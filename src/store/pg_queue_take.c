@@ -25,33 +25,30 @@
 /* Each route's due rows come from its own range of the index event_due, oldest first; the locks
  * last until the commit, also on rows that bytes_max then leaves out. Routes take turns in the
  * order, so that none eats up all the bytes. */
-const struct pg_statement pg_queue_take_statement = {
-    "postern_take",
+static const char take_text[] =
     "WITH candidate AS MATERIALIZED ("
     " SELECT c.*, w.route, w.lease_ms,"
     " row_number() OVER (PARTITION BY w.route ORDER BY c.due) AS rank"
-    " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $7::timestamptz[]) AS w (route, count, "
-    "lease_ms, since)"
+    " FROM unnest($1, $2, $3, $7) AS w (route, count, lease_ms, since)"
     " CROSS JOIN LATERAL (SELECT e.id, e.received_at, e.next_attempt_at AS due,"
     " octet_length(e.body)::bigint + octet_length(e.headers) AS bytes FROM event e"
     " WHERE e.route = w.route AND e.state = 'queued' AND e.next_attempt_at <= now()"
-    " AND e.next_attempt_at >= w.since AND (e.lease_owner IS NULL OR e.lease_until IS NULL OR "
-    "$6::boolean)"
+    " AND e.next_attempt_at >= w.since"
+    " AND (e.lease_owner IS NULL OR e.lease_until IS NULL OR $6)"
     " ORDER BY e.next_attempt_at LIMIT w.count FOR UPDATE SKIP LOCKED) AS c),"
     " chosen AS MATERIALIZED ("
     " SELECT *, sum(bytes) OVER (ORDER BY rank, route ROWS UNBOUNDED PRECEDING) AS total"
     " FROM candidate),"
     " leased AS ("
     " UPDATE event e SET next_attempt_at = now() + c.lease_ms * interval '1 millisecond',"
-    " lease_until = now() + c.lease_ms * interval '1 millisecond', lease_owner = $5::uuid"
-    " FROM chosen c WHERE (c.rank = 1 OR c.total <= $4::bigint)"
+    " lease_until = now() + c.lease_ms * interval '1 millisecond', lease_owner = $5"
+    " FROM chosen c WHERE (c.rank = 1 OR c.total <= $4)"
     " AND e.id = c.id AND e.received_at = c.received_at"
     " RETURNING e.id, e.route, e.method, e.target, e.headers, e.client, e.body, e.received_at,"
     " greatest(e.received_at, e.last_replayed_at) AS waits_since, e.attempts, e.attempts_before,"
     " c.due, c.rank)"
     " SELECT l.*, (SELECT count(*) FROM candidate) > (SELECT count(*) FROM leased) AS is_cut"
-    " FROM leased l ORDER BY l.rank, l.route",
-};
+    " FROM leased l ORDER BY l.rank, l.route";
 
 enum take_column {
     TAKE_ID,
@@ -72,15 +69,13 @@ enum take_column {
 
 /* What we have leased ourselves isn't looked for; what others have falls due when their lease ends
  * without an outcome. */
-const struct pg_statement pg_queue_next_statement = {
-    "postern_next",
+static const char next_text[] =
     "SELECT ceil(extract(epoch FROM min(n.due) - now()) * 1000)::bigint, now()"
-    " FROM unnest($1::text[]) AS w (route)"
+    " FROM unnest($1) AS w (route)"
     " CROSS JOIN LATERAL (SELECT e.next_attempt_at AS due FROM event e"
     " WHERE e.route = w.route AND e.state = 'queued' AND e.next_attempt_at > now()"
-    " AND (e.lease_until IS NULL OR e.lease_owner IS DISTINCT FROM $2::uuid)"
-    " ORDER BY e.next_attempt_at LIMIT 1) AS n",
-};
+    " AND (e.lease_until IS NULL OR e.lease_owner IS DISTINCT FROM $2)"
+    " ORDER BY e.next_attempt_at LIMIT 1) AS n";
 
 enum { STATEMENT_TAKE = 1, STATEMENT_NEXT };
 
@@ -143,10 +138,10 @@ bool pg_queue_take_send(struct pg_queue *self)
     lower_floors(self);
     pg_queue_begin(self, &self->take.job, TAKE_PATIENCE * self->timeout_ms);
     put_take(self, op);
-    if (!pg_queue_add(self, &pg_queue_take_statement))
+    if (!pg_queue_add(self, take_text))
         return true;
     put_next(self, op);
-    if (pg_queue_add(self, &pg_queue_next_statement))
+    if (pg_queue_add(self, next_text))
         pg_link_commit(&self->link);
     return true;
 }

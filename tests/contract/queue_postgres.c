@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The queue's contract on PostgreSQL. What only PostgreSQL can show is in queue_postgres_faults.c.
+ * The queue's contract on PostgreSQL: taking and ending; the rest is in queue_postgres_keeping.c,
+ * what only PostgreSQL can show in queue_postgres_faults.c.
  */
 #include "support/queue_rig.h"
 #include "support/queue_suite.h"
@@ -19,4 +20,5 @@ TestSuite(queue_postgres, .init = open_rig, .fini = queue_rig_close);
     {                                                                                              \
         queue_suite_##name();                                                                      \
     }
-QUEUE_SUITE(SUITE_TEST)
+QUEUE_SUITE_TAKING(SUITE_TEST)
+QUEUE_SUITE_ENDING(SUITE_TEST)
