@@ -13,7 +13,8 @@
 
 #define PUBLISH_MS 500u /* how often the stores' own counters are published */
 #define LISTEN_BACKLOG 1024
-#define PATIENCE_MS 5000u /* a store that says nothing for that long is taken for away */
+#define WORK_MARGIN_MS 10000u /* of a record and a settle, after the upstream */
+#define PATIENCE_MS 5000u     /* a store that says nothing for that long is taken for away */
 
 void worker_tell(struct worker *worker, enum worker_phase phase)
 {
@@ -84,7 +85,8 @@ static void on_closed(void *arg)
 static void close_stores(struct worker *worker)
 {
     struct gateway *gateway = &worker->gateway;
-    worker->unflushed = gateway->journal->stats.pending_rows;
+    worker->unflushed = gateway->journal->stats.pending_rows +
+                        gateway->queue->stats.pending_finishes;
     gateway_publish(gateway);
     account_publish(&worker->account, gateway->dedup, gateway->journal, gateway->upstreams,
                     loop_now_ms(&worker->loop));
@@ -101,21 +103,52 @@ static void on_flushed(void *arg)
     close_stores(arg);
 }
 
-static void on_emptied(void *arg)
+static void flush(struct worker *worker)
 {
-    struct worker *worker = arg;
     uint64_t until_ms = loop_now_ms(&worker->loop) + worker->process->config->drain_timeout_ms;
+    if (worker->flushing)
+        return;
+    worker->flushing = true;
     deadline_clear(&worker->loop.deadlines, &worker->cut);
     journal_drain(worker->gateway.journal, until_ms, on_flushed, worker);
 }
 
-/* The drain's time is over: clients are cut. Exchanges still end by their own deadlines (upstream,
- * store, journal). */
+static void on_emptied(void *arg)
+{
+    flush(arg);
+}
+
+/* Longer than any call to an upstream takes, and than a record is waited for after it. */
+static uint64_t longest_work_ms(const struct config *config)
+{
+    uint64_t longest_ms = 0;
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        const struct upstream_opts *upstream = &config->upstreams[i];
+        uint64_t call_ms = (uint64_t)upstream->connect_timeout_ms + upstream->timeout_ms;
+        longest_ms = call_ms > longest_ms ? call_ms : longest_ms;
+    }
+    return longest_ms + WORK_MARGIN_MS;
+}
+
+/* What is left waits for an answer that a store can't give. Closing the stores answers it. */
+static void on_abandoned(struct deadline *deadline)
+{
+    struct worker *worker = container_of(deadline, struct worker, cut);
+    log_line(worker->process->log, LOG_ERROR, "drain ends without the answers of a store",
+             LOG_INT("worker", worker->index), LOG_INT("exchanges", worker->gateway.exchanges));
+    flush(worker);
+}
+
+/* The drain's time is over: clients are cut. Exchanges and attempts still end by their own
+ * deadlines (upstream, store, journal). */
 static void on_cut(struct deadline *deadline)
 {
     struct worker *worker = container_of(deadline, struct worker, cut);
     log_line(worker->process->log, LOG_WARN, "drain timed out, connections are cut",
              LOG_INT("worker", worker->index), LOG_INT("exchanges", worker->gateway.exchanges));
+    worker->cut.expired = on_abandoned;
+    deadline_set(&worker->loop.deadlines, &worker->cut,
+                 loop_now_ms(&worker->loop) + longest_work_ms(worker->process->config));
     gateway_cut(&worker->gateway);
 }
 

@@ -67,7 +67,7 @@ struct worker {
     uint64_t load_refused; /* keys that found no room: dedup.memory.max_keys is too small */
     struct deadline publish, reload, cut, patience;
     unsigned awaited; /* enum awaited bits: stores that have not spoken yet */
-    bool redis_was_up, draining;
+    bool redis_was_up, draining, flushing;
     size_t closing; /* stores and upstreams not closed yet */
 };
 

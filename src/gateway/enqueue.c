@@ -106,11 +106,16 @@ enum ex_state timeout_enqueue(struct exchange *ex)
 }
 
 /* Accepted after all: the journal delivers it, and its repeats are duplicates. Or certainly not
- * accepted: the retry is served. */
+ * accepted: the retry is served. Nothing is certain when the journal is closed on the way: then the
+ * lease ends by itself, and if the row is there after all its claim is settled as an orphan's. */
 void late_enqueue(struct exchange *ex)
 {
     bool accepted = ex->record.status == STATUS_OK;
     ex->enqueuing = false;
+    if (!accepted && ex->gateway->draining) {
+        deadline_clear(&ex->gateway->loop->deadlines, &ex->renew_at);
+        return;
+    }
     if (accepted)
         account_tally(ex->gateway->account, TALLY_RECORD_LATE);
     exchange_hold_late(ex, accepted);
