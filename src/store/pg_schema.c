@@ -89,9 +89,12 @@ static const char *const migration[] = {
 
 /* A role or database that turns synchronous_commit off would make "durable" a lie; stronger
  * settings than on are left alone. */
+#define SYNCHRONOUS                                                                                \
+    "SELECT set_config('synchronous_commit', 'on', false)"                                         \
+    " WHERE current_setting('synchronous_commit') = 'off'"
+
 static const char *const check[] = {
-    ("SELECT set_config('synchronous_commit', 'on', false)"
-     " WHERE current_setting('synchronous_commit') = 'off'"),
+    SYNCHRONOUS,
     CLOCK,
     "SELECT max(version) FROM schema_version",
 };
