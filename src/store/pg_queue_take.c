@@ -50,7 +50,7 @@ static const char take_text[] =
     " SELECT l.*, (SELECT count(*) FROM candidate) > (SELECT count(*) FROM leased) AS is_cut"
     " FROM leased l ORDER BY l.rank, l.route";
 
-enum take_column {
+enum {
     TAKE_ID,
     TAKE_ROUTE,
     TAKE_METHOD,
@@ -154,7 +154,7 @@ static void free_rows(struct pg_queue *self)
     self->take.rows = NULL;
 }
 
-static struct slice bytes_at(const struct pg_result *rows, int row, enum take_column column)
+static struct slice bytes_at(const struct pg_result *rows, int row, int column)
 {
     return slice_of(PQgetvalue(rows, row, column), (size_t)PQgetlength(rows, row, column));
 }
@@ -227,12 +227,12 @@ void pg_queue_take_fail(struct pg_queue *self)
 
 /* ---- telling ---- */
 
-static uint64_t ms_at(const struct pg_result *rows, int row, enum take_column column)
+static uint64_t ms_at(const struct pg_result *rows, int row, int column)
 {
     return pg_ms_of_time((int64_t)number64_at(rows, row, column));
 }
 
-static uint32_t number32_at(const struct pg_result *rows, int row, enum take_column column)
+static uint32_t number32_at(const struct pg_result *rows, int row, int column)
 {
     uint32_t number;
     memcpy(&number, PQgetvalue(rows, row, column), sizeof(number));

@@ -20,7 +20,9 @@
 #define EXAMINED_MAX "10000"      /* of one route's longest due events, in search for old ones */
 #define COUNT_MAX "50000"         /* beyond it an index's statistics are told */
 
-/* `seen`: the routes that have queued events. Each is one look into the index event_due, behind the
+/* A lease with nobody's name on it only kept its row for a while (journal_record.ownerless).
+ *
+ * `seen`: the routes that have queued events. Each is one look into the index event_due, behind the
  * last one; a DISTINCT would read all of it. It ends with a NULL. */
 #define SEEN                                                                                       \
     "WITH RECURSIVE seen (route) AS ("                                                             \
@@ -31,7 +33,7 @@
 static const char park_text[] = SEEN
     ", gone AS MATERIALIZED (SELECT q.* FROM seen s CROSS JOIN LATERAL"
     " (SELECT e.id, e.received_at FROM event e WHERE e.route = s.route AND e.state = 'queued'"
-    " AND (e.lease_until IS NULL OR e.lease_until <= now() AND $2)"
+    " AND (e.lease_until IS NULL OR e.lease_until <= now() AND (e.lease_owner IS NULL OR $2))"
     " ORDER BY e.next_attempt_at LIMIT " ROWS_MAX " FOR UPDATE SKIP LOCKED) AS q"
     " WHERE s.route <> ALL ($1) LIMIT " ROWS_MAX "),"
     " parked AS (UPDATE event e"
@@ -51,16 +53,18 @@ static const char unpark_text[] =
  * looked at first. */
 static const char expire_text[] =
     "WITH old AS MATERIALIZED (SELECT q.id, q.received_at FROM unnest($1, $2) AS w (route, max_age)"
-    " CROSS JOIN LATERAL (SELECT e.id, e.received_at, e.last_replayed_at, e.lease_until"
-    " FROM event e WHERE e.route = w.route AND e.state = 'queued' AND e.received_at <"
+    " CROSS JOIN LATERAL (SELECT e.id, e.received_at, e.last_replayed_at, e.lease_until,"
+    " e.lease_owner FROM event e WHERE e.route = w.route AND e.state = 'queued' AND e.received_at <"
     " date_trunc('day', now() - w.max_age * interval '1 millisecond', 'UTC') + interval '1 day'"
     " ORDER BY e.next_attempt_at LIMIT " EXAMINED_MAX ") AS q"
     " WHERE greatest(q.received_at, q.last_replayed_at)"
     " < now() - w.max_age * interval '1 millisecond'"
-    " AND (q.lease_until IS NULL OR q.lease_until <= now() AND $3) LIMIT " ROWS_MAX "),"
+    " AND (q.lease_until IS NULL OR q.lease_until <= now() AND (q.lease_owner IS NULL OR $3))"
+    " LIMIT " ROWS_MAX "),"
     " locked AS MATERIALIZED (SELECT e.id, e.received_at FROM old o"
     " JOIN event e ON e.id = o.id AND e.received_at = o.received_at"
-    " WHERE e.state = 'queued' AND (e.lease_until IS NULL OR e.lease_until <= now() AND $3)"
+    " WHERE e.state = 'queued'"
+    " AND (e.lease_until IS NULL OR e.lease_until <= now() AND (e.lease_owner IS NULL OR $3))"
     " FOR UPDATE OF e SKIP LOCKED),"
     " expired AS (UPDATE event e SET state = 'dead', next_attempt_at = NULL, lease_until = NULL,"
     " last_error = 'max_age', error_category = coalesce(e.error_category, 'transient')"

@@ -279,6 +279,21 @@ Test(queue_postgres_faults, outcomes_that_wait_can_be_withdrawn)
     put_and_take(LONG_MS);
 }
 
+Test(queue_postgres_faults, what_slips_below_a_floor_is_found_by_the_next_whole_look)
+{
+    uint64_t until_ms = loop_now_ms(rig.loop) + 15000;
+    put_and_take(LONG_MS);
+    queue_put("github");
+    queue_execute("UPDATE event SET next_attempt_at = now() - interval '1 hour'"
+                  " WHERE lease_until IS NULL");
+    while (take_of(0, "github", 10, LONG_MS) == 0) {
+        cr_assert_lt(loop_now_ms(rig.loop), until_ms);
+        rig_run_for(50);
+    }
+    queue_put("github");
+    take_some(0, "github", 10, LONG_MS);
+}
+
 /* ---- what a statement may meet ---- */
 
 Test(queue_postgres_faults, a_refused_outcome_is_alone)

@@ -72,7 +72,8 @@ struct queue_take {
     enum status status;   /* STATUS_OK, or STATUS_UNAVAILABLE: nothing was told, though rows may
                              have been leased: those leases will end by themselves */
     uint64_t next_due_ms; /* from now until the next event of a wanted route falls due, of those
-                             that were seen; UINT64_MAX: none was */
+                             that were seen; UINT64_MAX: none was; 0: bytes_max has left out some
+                             that are due */
     struct list link;     /* the backend's own */
 };
 
@@ -164,25 +165,28 @@ struct queue_orphan {
 /* Finds orphans: whoever accepted them died, perhaps between the commit and the settling of the
  * claim, so that somebody else has to settle it before the claim's own lease ends. Telling one too
  * many does no harm. Events whose window is over are left out. In order of the leases' ends, page
- * by page. */
+ * by page; a page ends at its limit, or when enough rows were looked at. */
 struct queue_orphans {
     /* in; borrowed until `ended` */
     const struct queue_route *routes;
     size_t route_count;
-    bool from_start;   /* the process's first page: go back to a minute before the newest lease that
-                          has ended (what is older was settled long before its owner died). A file
-                          that is one process's own (SQLite) tells all events without an attempt that
-                          were there when it was opened, and afterwards none */
-    uint64_t after_ms; /* else: only leases that ended later than (after_ms, after_id) */
+    bool from_start; /* the process's first page: go back to a minute before the newest lease that
+                        has ended (what is older was settled long before its owner died). A file
+                        that is one process's own (SQLite) tells all events without an attempt that
+                        were there when it was opened, in any order, and afterwards none */
+    uint64_t after_us; /* else: only leases that ended later than (after_us, after_id): the last
+                          page's until */
     struct uuid after_id;
     uint32_t limit; /* > 0 */
     void (*orphan)(struct queue_orphans *orphans, const struct queue_orphan *orphan);
     void (*ended)(struct queue_orphans *orphans); /* once, from the loop */
     /* out */
-    enum status status; /* STATUS_OK or STATUS_UNAVAILABLE */
-    uint64_t until_ms;  /* with until_id: the next page's after; valid when OK */
+    enum status status; /* STATUS_OK or STATUS_UNAVAILABLE: ask again for the same page */
+    uint64_t until_us;  /* with until_id: the next page's after; valid when OK. Microseconds, since
+                           all rows of a transaction share their lease's end, and others its
+                           millisecond */
     struct uuid until_id;
-    bool more; /* the limit cut it off */
+    bool more; /* the page was cut off */
     struct list link;
 };
 
