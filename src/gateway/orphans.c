@@ -50,7 +50,7 @@ static void go_on(struct orphans *orphans)
         return;
     }
     orphans->page.from_start = false;
-    orphans->page.after_ms = orphans->page.until_ms;
+    orphans->page.after_us = orphans->page.until_us;
     orphans->page.after_id = orphans->page.until_id;
     if (!orphans->page.more)
         tell_looked_back(orphans);

@@ -170,10 +170,10 @@ struct queue_orphans {
     /* in; borrowed until `ended` */
     const struct queue_route *routes;
     size_t route_count;
-    bool from_start; /* the process's first page: go back to a minute before the newest lease that
-                        has ended (what is older was settled long before its owner died). A file
-                        that is one process's own (SQLite) tells all events without an attempt that
-                        were there when it was opened, in any order, and afterwards none */
+    bool from_start;   /* the process's first page: go back to a minute before the newest lease that
+                          has ended (what is older was settled long before its owner died). A file
+                          that is one process's own (SQLite) tells all events without an attempt that
+                          were there when it was opened, in any order, and afterwards none */
     uint64_t after_us; /* else: only leases that ended later than (after_us, after_id): the last
                           page's until */
     struct uuid after_id;
