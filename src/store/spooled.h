@@ -102,9 +102,6 @@ void spooled_look(struct spooled *self);
  */
 void spooled_move(struct spooled *self);
 
-bool sqlite_store_is_full(struct sqlite_store *store);
-void sqlite_store_spool_stats(struct sqlite_store *store, struct spool_stats *ret_stats);
-
 /* ---- spooled_queue.c ---- */
 
 /* Prepares the queue's half; the queues are set. */
