@@ -121,7 +121,7 @@ QUEUE_CASE(what_waits_too_long_is_dead)
 QUEUE_CASE(a_replay_begins_the_wait_anew)
 {
     put_old("a", 50 * (uint64_t)HOUR_MS);
-    queue_execute(rig.is_sqlite ? "UPDATE event SET last_replayed_at = received_at + 176400000"
+    queue_execute(rig.is_sqlite ? "UPDATE event SET last_replayed_at = received_at + 178200000"
                                 : "UPDATE event SET last_replayed_at ="
                                   " received_at + interval '49 hours 30 minutes'");
     cr_assert_eq(upkeep_with(0, both, 1)->expired, 0);
