@@ -32,10 +32,23 @@ static uint64_t limit_bytes(const struct sqlite_room *room)
     return room->max_bytes > reserve ? room->max_bytes - reserve : 0;
 }
 
+static bool fits_cap(const struct sqlite_room *room, uint64_t bytes)
+{
+    return room->max_bytes == 0 || room->used_bytes + bytes <= limit_bytes(room);
+}
+
+/* What the file has grown since the file system was asked is taken off. */
+static bool fits_disk(const struct sqlite_room *room, uint64_t bytes)
+{
+    uint64_t grown =
+        room->used_bytes > room->spare_used_bytes ? room->used_bytes - room->spare_used_bytes : 0;
+    return room->min_free_bytes == 0 || grown + bytes <= room->spare_bytes;
+}
+
 static bool fits(const struct sqlite_room *room, uint64_t bytes)
 {
-    return room->max_bytes == 0 ||
-           room->used_bytes + room->planned_bytes + bytes <= limit_bytes(room);
+    uint64_t all = room->planned_bytes + bytes;
+    return fits_cap(room, all) && fits_disk(room, all);
 }
 
 static bool ask(struct sqlite_db *db, const char *text, uint64_t *ret_number)
@@ -54,9 +67,12 @@ static void look_at_disk(struct sqlite_room *room, uint64_t now_ms)
     struct statvfs disk;
     if (room->min_free_bytes == 0 || now_ms < room->looked_at_ms + SQLITE_ROOM_LOOK_MS)
         return;
+    uint64_t free_bytes = UINT64_MAX;
+    if (statvfs(room->path, &disk) == 0)
+        free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    room->spare_bytes = free_bytes > room->min_free_bytes ? free_bytes - room->min_free_bytes : 0;
+    room->spare_used_bytes = room->used_bytes;
     room->looked_at_ms = now_ms;
-    room->below_floor = statvfs(room->path, &disk) == 0 &&
-                        (uint64_t)disk.f_bavail * disk.f_frsize < room->min_free_bytes;
 }
 
 enum status sqlite_room_look(struct sqlite_room *room, struct sqlite_db *db, uint64_t now_ms)
@@ -68,7 +84,7 @@ enum status sqlite_room_look(struct sqlite_room *room, struct sqlite_db *db, uin
     room->planned_bytes = 0;
     look_at_disk(room, now_ms);
     uint64_t least = room->wanted_bytes > LEAST_BYTES ? room->wanted_bytes : LEAST_BYTES;
-    room->full = room->below_floor || now_ms < room->no_space_until_ms || !fits(room, least);
+    room->full = now_ms < room->no_space_until_ms || !fits(room, least);
     if (!room->full)
         room->wanted_bytes = 0;
     return STATUS_OK;
@@ -92,7 +108,7 @@ bool sqlite_room_take(struct sqlite_room *room, const struct batch *batch)
         room->planned_bytes += bytes;
         return true;
     }
-    if (!room->below_floor && bytes > room->wanted_bytes)
+    if (bytes > room->wanted_bytes)
         room->wanted_bytes = bytes;
     room->full = true;
     return false;

@@ -18,8 +18,10 @@ struct sqlite_room {
     uint64_t used_bytes;                /* of the cap: pages in use, and the log's file */
     uint64_t planned_bytes;             /* taken since the last look */
     uint64_t wanted_bytes;              /* what was refused last needs that much; 0: nothing was */
+    uint64_t spare_bytes;      /* of the file system, above the floor; when it was asked last */
+    uint64_t spare_used_bytes; /* used_bytes at that time */
     uint64_t looked_at_ms, no_space_until_ms; /* monotonic */
-    bool below_floor, full;
+    bool full;
 };
 
 /* Looks at the file, and at the file system if that was not done lately. Sets `full`: appends are

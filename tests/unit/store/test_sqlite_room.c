@@ -134,9 +134,25 @@ Test(sqlite_room, the_floor_of_the_file_system)
 Test(sqlite_room, a_file_system_that_cannot_be_asked)
 {
     room.path = "/nowhere/at/all";
-    room.min_free_bytes = UINT64_MAX;
+    room.min_free_bytes = UINT64_MAX - (1u << 20);
     look_at(1000);
     cr_assert_not(room.full);
+}
+
+Test(sqlite_room, what_was_written_since_is_taken_off_the_disk)
+{
+    room.max_bytes = 0;
+    room.min_free_bytes = 1;
+    look_at(1000);
+    room.spare_bytes = 1000000; /* as if the file system had said so */
+    cr_assert(take(200000));
+    cr_assert_not(take(200000));
+    room.wanted_bytes = 0;
+    look_at(1000);
+    cr_assert_not(room.full);
+    fill(300);
+    look_at(1000 + SQLITE_ROOM_LOOK_MS - 1);
+    cr_assert(room.full);
 }
 
 Test(sqlite_room, a_disk_that_has_just_run_full)
