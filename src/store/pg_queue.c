@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The queue in PostgreSQL, on a connection of its own. One job at a time is under way on it;
- * pg_queue_send_next decides which is next: outcomes, and in turn with them renewals, a take, the
- * upkeep. Outcomes wait for the link as long as it takes, everything else is answered when it is
- * away.
+ * pg_queue_send_next decides which is next: outcomes, and in turn with them renewals, a take, a
+ * look for orphans, the upkeep. Outcomes wait for the link as long as it takes, everything else is
+ * answered when it is away.
  *
  *   link up -> session set, schema there? ──> ready ──> finish, renew, take, upkeep …
  *     ^               │ not yet                 │
@@ -82,7 +82,8 @@ bool pg_queue_may_take_over(const struct pg_queue *self)
 
 static bool send_other(struct pg_queue *self)
 {
-    return pg_queue_renew_send(self) || pg_queue_take_send(self) || pg_queue_upkeep_send(self);
+    return pg_queue_renew_send(self) || pg_queue_take_send(self) || pg_queue_orphans_send(self) ||
+           pg_queue_upkeep_send(self);
 }
 
 void pg_queue_send_next(struct pg_queue *self)
@@ -118,6 +119,7 @@ static void on_send(struct loop_hook *hook)
     pg_queue_renew_fail(self);
     pg_queue_take_fail(self);
     pg_queue_upkeep_fail(self);
+    pg_queue_orphans_fail(self);
 }
 
 static void end_closing(struct pg_queue *self)
@@ -138,6 +140,7 @@ static void on_tell(struct loop_hook *hook)
     pg_queue_renew_tell(self);
     pg_queue_take_tell(self);
     pg_queue_upkeep_tell(self);
+    pg_queue_orphans_tell(self);
     if (is_last)
         end_closing(self);
 }
@@ -204,6 +207,7 @@ static void on_lost(struct pg_link *link, struct slice detail)
     pg_queue_renew_fail(self);
     pg_queue_take_fail(self);
     pg_queue_upkeep_fail(self);
+    pg_queue_orphans_fail(self);
     tell_trouble(self, detail);
 }
 
@@ -224,6 +228,7 @@ static void close_queue(struct queue *queue, void (*closed)(void *arg), void *ar
     pg_queue_renew_fail(self);
     pg_queue_take_fail(self);
     pg_queue_upkeep_fail(self);
+    pg_queue_orphans_fail(self);
     pg_queue_answer(self);
 }
 
@@ -233,6 +238,7 @@ static const struct queue_backend backend = {
     .finish = pg_queue_finish,
     .renew = pg_queue_renew,
     .upkeep = pg_queue_upkeep,
+    .orphans = pg_queue_orphans,
     .close = close_queue,
 };
 
@@ -251,6 +257,7 @@ static void init_parts(struct pg_queue *self, struct loop *loop, const struct pg
     pg_queue_finish_init(self);
     pg_queue_renew_init(self);
     pg_queue_upkeep_init(self);
+    pg_queue_orphans_init(self);
 }
 
 enum status queue_postgres_open(struct loop *loop, const struct pg_opts *opts,

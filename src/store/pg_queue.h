@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of the PostgreSQL queue, shared by its files: pg_queue.c (the link, and what goes over
- * it next), pg_queue_take.c, pg_queue_finish.c, pg_queue_renew.c and pg_queue_upkeep.c (one
- * operation each: its statements and what their answers mean).
+ * it next), pg_queue_take.c, pg_queue_finish.c, pg_queue_renew.c, pg_queue_upkeep.c and
+ * pg_queue_orphans.c (one operation each: its statements and what their answers mean).
  */
 #ifndef POSTERN_STORE_PG_QUEUE_H
 #define POSTERN_STORE_PG_QUEUE_H
@@ -74,6 +74,13 @@ struct pg_queue {
         struct queue_upkeep *op;
         bool over;
     } upkeep;
+
+    struct {
+        struct pg_job begin, page;
+        struct queue_orphans *op;
+        bool over;
+        struct pg_result *rows;
+    } orphans;
 };
 
 /* The queue of a struct queue. */
@@ -135,10 +142,16 @@ bool pg_queue_upkeep_send(struct pg_queue *self);
 void pg_queue_upkeep_fail(struct pg_queue *self);
 void pg_queue_upkeep_tell(struct pg_queue *self);
 
+void pg_queue_orphans_init(struct pg_queue *self);
+bool pg_queue_orphans_send(struct pg_queue *self);
+void pg_queue_orphans_fail(struct pg_queue *self);
+void pg_queue_orphans_tell(struct pg_queue *self);
+
 /* The operations of queue_backend. */
 void pg_queue_take(struct queue *queue, struct queue_take *take);
 void pg_queue_finish(struct queue *queue, struct queue_finish *finish);
 void pg_queue_renew(struct queue *queue, struct queue_renew *renew);
 void pg_queue_upkeep(struct queue *queue, struct queue_upkeep *upkeep);
+void pg_queue_orphans(struct queue *queue, struct queue_orphans *orphans);
 
 #endif

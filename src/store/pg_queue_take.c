@@ -46,7 +46,7 @@ static const char take_text[] =
     " AND e.id = c.id AND e.received_at = c.received_at"
     " RETURNING e.id, e.route, e.method, e.target, e.headers, e.client, e.body, e.received_at,"
     " greatest(e.received_at, e.last_replayed_at) AS waits_since, e.attempts, e.attempts_before,"
-    " c.due, c.rank)"
+    " e.key, e.window_ends_at, c.due, c.rank)"
     " SELECT l.*, (SELECT count(*) FROM candidate) > (SELECT count(*) FROM leased) AS is_cut"
     " FROM leased l ORDER BY l.rank, l.route";
 
@@ -62,6 +62,8 @@ enum {
     TAKE_WAITS_SINCE,
     TAKE_ATTEMPTS,
     TAKE_ATTEMPTS_BEFORE,
+    TAKE_KEY,
+    TAKE_WINDOW_ENDS,
     TAKE_DUE,
     TAKE_RANK,
     TAKE_IS_CUT,
@@ -239,6 +241,16 @@ static uint32_t number32_at(const struct pg_result *rows, int row, int column)
     return be32toh(number);
 }
 
+/* Without a key both are NULL. */
+static void put_key(struct queue_event *event, const struct pg_result *rows, int row)
+{
+    event->has_key = PQgetlength(rows, row, TAKE_KEY) == EVENT_KEY_BYTES;
+    if (!event->has_key)
+        return;
+    memcpy(event->key.digest, PQgetvalue(rows, row, TAKE_KEY), EVENT_KEY_BYTES);
+    event->window_ends_at_ms = ms_at(rows, row, TAKE_WINDOW_ENDS);
+}
+
 static struct queue_event event_at(const struct pg_result *rows, int row)
 {
     struct queue_event event = {
@@ -255,6 +267,7 @@ static struct queue_event event_at(const struct pg_result *rows, int row)
         .attempts_before = number32_at(rows, row, TAKE_ATTEMPTS_BEFORE),
     };
     memcpy(event.event_id.bytes, PQgetvalue(rows, row, TAKE_ID), sizeof(event.event_id.bytes));
+    put_key(&event, rows, row);
     return event;
 }
 

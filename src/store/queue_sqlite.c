@@ -9,6 +9,7 @@
  *               '────── failed, back-off ─'
  */
 #include "backoff.h"
+#include "sqlite_orphans.h"
 #include "sqlite_queue.h"
 #include "sqlite_store.h"
 
@@ -55,6 +56,7 @@ struct sqlite_queue {
     struct queue_upkeep *upkeep;
     struct sqlite_request upkeep_job;
     struct sqlite_walk walk;
+    struct sqlite_look look; /* for orphans */
     /* the end */
     bool closing;
     void (*closed)(void *arg);
@@ -344,6 +346,23 @@ static void begin_upkeep(struct queue *queue, struct queue_upkeep *upkeep)
     submit(self, &self->upkeep_job);
 }
 
+/* ---- orphans ---- */
+
+static void on_looked(struct sqlite_request *job)
+{
+    struct sqlite_queue *self = container_of(job, struct sqlite_queue, look.job);
+    note_return(self, job->status);
+    sqlite_look_tell(&self->look, self->closing ? STATUS_UNAVAILABLE : job->status);
+}
+
+static void begin_look(struct queue *queue, struct queue_orphans *orphans)
+{
+    struct sqlite_queue *self = from_queue(queue);
+    assert(!self->look.op && !self->closing);
+    sqlite_look_begin(&self->look, orphans);
+    submit(self, &self->look.job);
+}
+
 /* ---- the end ---- */
 
 static void give_up_refused(struct sqlite_queue *self)
@@ -421,6 +440,7 @@ static const struct queue_backend backend = {
     .finish = begin_finish,
     .renew = begin_renew,
     .upkeep = begin_upkeep,
+    .orphans = begin_look,
     .close = close_queue,
 };
 
@@ -446,6 +466,7 @@ static void init(struct sqlite_queue *self)
     self->finish_job = job(run_finish, on_finished, true);
     self->renew_job = job(run_renew, on_renewed, false);
     self->upkeep_job = job(run_upkeep, on_kept_up, false);
+    sqlite_look_init(&self->look, on_looked);
     self->queue.backend = &backend;
     self->queue.stats.up = true;
 }

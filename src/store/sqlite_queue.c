@@ -12,8 +12,9 @@
 
 static const char due_text[] =
     "SELECT rowid, length(headers) + length(body), id, received_at,"
-    " max(received_at, coalesce(last_replayed_at, 0)), attempts, attempts_before, method, target,"
-    " client, headers, body" FRESH_DUE " AND route = ?1 AND next_attempt_at <= ?2"
+    " max(received_at, coalesce(last_replayed_at, 0)), attempts, attempts_before, key,"
+    " window_ends_at, method, target, client, headers, body" FRESH_DUE
+    " AND route = ?1 AND next_attempt_at <= ?2"
     " AND (lease_until IS NULL OR ?4) ORDER BY next_attempt_at LIMIT ?3";
 static const char next_text[] = "SELECT min(next_attempt_at)" FRESH_DUE
                                 " AND route = ?1 AND next_attempt_at > ?2"
@@ -44,6 +45,16 @@ static bool copy_column(struct arena *arena, struct sqlite3_stmt *row, int colum
     return arena_copy(arena, sqlite_read_bytes(row, column), ret_copy);
 }
 
+/* Without a key both columns are NULL. */
+static void read_key(struct sqlite3_stmt *row, struct queue_event *event)
+{
+    struct slice key = sqlite_read_bytes(row, 7);
+    event->has_key = key.len == EVENT_KEY_BYTES;
+    if (event->has_key)
+        memcpy(event->key.digest, key.data, EVENT_KEY_BYTES);
+    event->window_ends_at_ms = sqlite_read_number(row, 8);
+}
+
 static bool copy_event(struct sqlite_taking *taking, struct sqlite3_stmt *row, struct slice route)
 {
     struct sqlite_taken *taken = arena_zalloc(&taking->arena, sizeof(*taken));
@@ -57,10 +68,11 @@ static bool copy_event(struct sqlite_taking *taking, struct sqlite3_stmt *row, s
     event->waits_since_ms = sqlite_read_number(row, 4);
     event->attempts = (uint32_t)sqlite_read_number(row, 5);
     event->attempts_before = (uint32_t)sqlite_read_number(row, 6);
+    read_key(row, event);
     struct slice *const parts[] = {&event->method, &event->target, &event->client, &event->headers,
                                    &event->body};
     for (int i = 0; i < 5; i++)
-        if (!copy_column(&taking->arena, row, 7 + i, parts[i]))
+        if (!copy_column(&taking->arena, row, 9 + i, parts[i]))
             return false;
     list_push_back(&taking->events, &taken->link);
     return true;
