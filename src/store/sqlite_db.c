@@ -101,7 +101,7 @@ static const char settings[] = "PRAGMA locking_mode=EXCLUSIVE;"
                                "PRAGMA temp_store=MEMORY;"
                                "BEGIN IMMEDIATE; COMMIT";
 
-static enum status end_leases(struct sqlite_db *db, const char *text)
+static enum status end_some_leases(struct sqlite_db *db, const char *text)
 {
     struct sqlite3_stmt *statement = sqlite_db_statement(db, text);
     sqlite_bind_number(statement, 1, db->wall_ms);
@@ -130,14 +130,18 @@ static enum status count_rows(struct sqlite_db *db)
     return found && code == SQLITE_OK ? STATUS_OK : STATUS_UNAVAILABLE;
 }
 
+enum status sqlite_db_end_leases(struct sqlite_db *db)
+{
+    enum status status = end_some_leases(db, void_leases);
+    return status == STATUS_OK ? end_some_leases(db, void_doubtful_leases) : status;
+}
+
 static enum status begin_anew(struct sqlite_db *db)
 {
     struct clock clock;
     clock_refresh(&clock);
     db->wall_ms = clock.wall_ms;
-    enum status status = end_leases(db, void_leases);
-    if (status == STATUS_OK)
-        status = end_leases(db, void_doubtful_leases);
+    enum status status = sqlite_db_end_leases(db);
     if (status == STATUS_OK)
         status = count_rows(db);
     return status == STATUS_OK ? STATUS_OK : STATUS_IO;

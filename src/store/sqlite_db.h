@@ -52,6 +52,9 @@ struct sqlite_origin {
 NODISCARD enum status sqlite_db_open(struct sqlite_db *db, struct slice path,
                                      char ret_error[static SQLITE_DB_ERROR]);
 
+/* Makes every leased event due now (db->wall_ms): whoever held the leases is gone. */
+NODISCARD enum status sqlite_db_end_leases(struct sqlite_db *db);
+
 /* Checkpoints and closes. */
 void sqlite_db_close(struct sqlite_db *db);
 

@@ -136,7 +136,7 @@ static enum status start_anew(struct sqlite_db *db, struct slice path, struct lo
         status = sqlite_db_open(db, path, ret_error);
     if (status != STATUS_OK)
         return status;
-    if (sqlite_salvage(db, aside, &found) != STATUS_OK)
+    if (sqlite_salvage(db, aside, &found) != STATUS_OK || sqlite_db_end_leases(db) != STATUS_OK)
         found.complete = false;
     tell_salvage(log, aside, &found, reason);
     return STATUS_OK;
@@ -144,33 +144,41 @@ static enum status start_anew(struct sqlite_db *db, struct slice path, struct lo
 
 /* ---- opening ---- */
 
-static void look_at_tail(struct slice path, struct log *log, struct sqlite_spool_found *ret_found)
+/* Told only when the file turned out to be ours: another process's log is none of our business. */
+static void tell_tail(struct log *log, const char *name, bool was_read, uint64_t torn_bytes)
 {
-    char name[NAME_SIZE];
-    snprintf(name, sizeof(name), "%.*s-wal", (int)path.len, path.data);
-    if (sqlite_wal_torn_bytes(name, &ret_found->torn_bytes) != STATUS_OK)
-        log_line(log, LOG_WARN, "spool's log can't be looked at before it is opened",
+    if (!was_read)
+        log_line(log, LOG_WARN, "spool's log could not be looked at before it was opened",
                  LOG_STR("file", name));
-    else if (ret_found->torn_bytes > 0)
-        log_line(log, LOG_WARN, "spool's log has a torn end, which is cut off",
-                 LOG_STR("file", name), LOG_INT("bytes", ret_found->torn_bytes));
+    else if (torn_bytes > 0)
+        log_line(log, LOG_WARN, "spool's log had a torn end, which was cut off",
+                 LOG_STR("file", name), LOG_INT("bytes", torn_bytes));
+}
+
+static enum status open_checked(struct sqlite_db *db, struct slice path, struct log *log,
+                                char ret_error[static SQLITE_DB_ERROR])
+{
+    enum status status = sqlite_db_open(db, path, ret_error);
+    if (status != STATUS_OK || is_sound(db, log))
+        return status;
+    snprintf(ret_error, SQLITE_DB_ERROR, "malformed pages");
+    sqlite_db_close(db);
+    db->damaged = true;
+    return STATUS_IO;
 }
 
 enum status sqlite_spool_open(struct sqlite_db *db, struct slice path, struct log *log,
                               struct sqlite_spool_found *ret_found,
                               char ret_error[static SQLITE_DB_ERROR])
 {
-    *ret_found = (struct sqlite_spool_found){.torn_bytes = 0};
-    if (path.len > 0 && path.len < SQLITE_DB_PATH)
-        look_at_tail(path, log, ret_found);
-    enum status status = sqlite_db_open(db, path, ret_error);
-    if (status == STATUS_OK && !is_sound(db, log)) {
-        snprintf(ret_error, SQLITE_DB_ERROR, "malformed pages");
-        sqlite_db_close(db);
-        db->damaged = true;
-    }
-    if (!db->damaged)
+    char name[NAME_SIZE];
+    uint64_t torn_bytes = 0;
+    snprintf(name, sizeof(name), "%.*s-wal", (int)path.len, path.data);
+    bool was_read = sqlite_wal_torn_bytes(name, &torn_bytes) == STATUS_OK;
+    enum status status = open_checked(db, path, log, ret_error);
+    if (status != STATUS_OK && !db->damaged)
         return status;
-    ret_found->set_aside = true;
-    return start_anew(db, path, log, ret_error);
+    *ret_found = (struct sqlite_spool_found){.torn_bytes = torn_bytes, .set_aside = db->damaged};
+    tell_tail(log, name, was_read, torn_bytes);
+    return db->damaged ? start_anew(db, path, log, ret_error) : STATUS_OK;
 }

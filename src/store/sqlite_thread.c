@@ -23,11 +23,11 @@ static void note_failure(struct sqlite_store *store, enum status status)
 {
     bool failing = status != STATUS_OK;
     if (failing && !store->failing)
-        log_line(store->log, LOG_ERROR, "sqlite journal can't be written",
-                 LOG_STR("reason", sqlite_db_error(&store->db)));
+        log_line(store->log, LOG_ERROR, "sqlite file can't be written",
+                 LOG_STR("file", store->path), LOG_STR("reason", sqlite_db_error(&store->db)));
     if (!failing && store->failing)
-        log_line(store->log, LOG_INFO, "sqlite journal works again",
-                 LOG_INT("wal_pages", store->db.wal_pages));
+        log_line(store->log, LOG_INFO, "sqlite file can be written again",
+                 LOG_STR("file", store->path), LOG_INT("wal_pages", store->db.wal_pages));
     store->failing = failing;
 }
 

@@ -126,6 +126,36 @@ Test(journal_sqlite, on_a_full_disk_rows_gather_up_to_the_bound)
     cr_assert_eq(rig_number("SELECT count(*) FROM event"), taken);
 }
 
+/* ---- a file at its cap ---- */
+
+static void queued_init(struct append *append)
+{
+    static char body[50000];
+    append_init(append);
+    append->record.queued = true;
+    append->record.state = SLICE("queued");
+    append->record.body = slice_of(body, sizeof body);
+}
+
+/* Whoever was on the way when it ran full is told "not there", whoever comes later "full". */
+Test(journal_sqlite, at_the_cap_a_queued_event_is_refused_and_leaves_nothing)
+{
+    struct append append;
+    unsigned taken = 0;
+    rig_close_fronts();
+    rig.sqlite.max_bytes = 2u << 20;
+    rig_open_fronts(1);
+    for (queued_init(&append); append_now(&append) == STATUS_OK; queued_init(&append))
+        cr_assert_lt(++taken, 100);
+    cr_assert_gt(taken, 3);
+    cr_assert(append.op.status == STATUS_UNAVAILABLE || append.op.status == STATUS_FULL);
+    queued_init(&append);
+    cr_assert_not(append_submit(&append), "at once");
+    cr_assert_eq(append.op.status, STATUS_FULL);
+    cr_assert_eq(rig.journal->stats.pending_rows, 0);
+    cr_assert_eq(rig_number("SELECT count(*) FROM event"), taken);
+}
+
 /* ---- several fronts ---- */
 
 Test(journal_sqlite, the_bound_is_shared_by_all_fronts)

@@ -65,15 +65,20 @@ static void spoil(long first, long count)
     close(fd);
 }
 
+static uint64_t count(const char *sql)
+{
+    return (uint64_t)number(sql);
+}
+
 static void salvage(void)
 {
     cr_assert_eq(sqlite_salvage(&db, damaged, &found), STATUS_OK);
-    cr_assert_eq(number("SELECT count(*) FROM event"), found.events);
-    cr_assert_eq(number("SELECT count(*) FROM delivery"), found.deliveries);
-    cr_assert_eq(number("SELECT count(*) FROM owed"), found.owed);
+    cr_assert_eq(count("SELECT count(*) FROM event"), found.events);
+    cr_assert_eq(count("SELECT count(*) FROM delivery"), found.deliveries);
+    cr_assert_eq(count("SELECT count(*) FROM owed"), found.owed);
     cr_assert_eq(number("SELECT count(*) FROM pragma_quick_check WHERE quick_check = 'ok'"), 1);
-    cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'queued' AND attempts = 0 AND"
-                        " length(body) = 1500 AND window_ends_at = 5000 AND doubtful = 0"),
+    cr_assert_eq(count("SELECT count(*) FROM event WHERE state = 'queued' AND attempts = 0 AND"
+                       " length(body) = 1500 AND window_ends_at = 5000 AND doubtful = 0"),
                  found.events, "what came is whole");
 }
 

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 
 static const struct sqlite_origin origin = {.owner = {{9}}};
-static struct sqlite_spool_found found;
+static struct sqlite_spool_found found, untouched;
 static char log_path[112];
 
 static void set_up(void)
@@ -42,10 +42,17 @@ static void insert_rows(uint32_t count)
     cr_assert_eq(sqlite_db_commit(&db), STATUS_OK);
 }
 
+static void lease_all(void)
+{
+    execute("UPDATE event SET state = 'queued', next_attempt_at = 9e15, lease_until = 9e15,"
+            " lease_owner = x'01'");
+}
+
 static void make_spool(uint32_t rows)
 {
     open_spool();
     insert_rows(rows);
+    lease_all();
     sqlite_db_close(&db);
 }
 
@@ -120,6 +127,8 @@ Test(sqlite_spool, damaged_pages_are_found_at_the_start)
     open_spool();
     cr_assert_geq(db.rows, 1980);
     cr_assert_lt(db.rows, 2000);
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE lease_until IS NOT NULL"), 0,
+                 "saved ones are nobody's");
     close_and_expect(db.rows, true);
     cr_assert_geq(files_aside(), 1);
     open_spool();
@@ -219,7 +228,7 @@ Test(sqlite_spool, another_process_has_it)
 {
     struct sqlite_db other;
     open_spool();
-    cr_assert_eq(sqlite_spool_open(&other, slice_str(path), NULL, &found, error),
+    cr_assert_eq(sqlite_spool_open(&other, slice_str(path), NULL, &untouched, error),
                  STATUS_UNAVAILABLE);
     cr_assert_eq(files_aside(), 0);
     sqlite_db_close(&db);
