@@ -225,6 +225,8 @@ static enum status put_spool_beside(struct worker *worker)
         .store = worker->process->sqlite,
         .owner = worker->owner,
         .drains = worker->index == 0,
+        .url = worker->postgres.url,
+        .timeout_ms = worker->postgres.timeout_ms,
     };
     return spooled_open(&worker->loop, &opts, &gateway->journal, &gateway->queue);
 }
