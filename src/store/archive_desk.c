@@ -226,7 +226,9 @@ static void send_page(struct archive_desk *desk)
         return;
     }
     uint64_t left = desk->change->limit - desk->change->count;
-    plan->wanted = left < ARCHIVE_PAGE ? (size_t)left : ARCHIVE_PAGE;
+    bool copies = desk->change->verb == ARCHIVE_REPLAY_NEW && !desk->change->dry_run;
+    size_t page = copies ? ARCHIVE_PAGE_COPIES : ARCHIVE_PAGE;
+    plan->wanted = left < page ? (size_t)left : page;
     plan->count = 0;
     desk->step = ARCHIVE_SELECT;
     desk->steps->select(desk);

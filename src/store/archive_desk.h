@@ -19,6 +19,8 @@
 
 /* Events changed in one transaction: its locks are held for some milliseconds. */
 #define ARCHIVE_PAGE 250u
+/* Of copies, whose bodies are written anew. */
+#define ARCHIVE_PAGE_COPIES 25u
 
 enum archive_step {
     ARCHIVE_IDLE,

@@ -171,8 +171,14 @@ static void on_apply_returned(struct sqlite_request *job)
     archive_desk_answered(&from_job(job)->desk, job->status);
 }
 
+/* Copies are new rows, which a file at its cap doesn't take. */
 static void begin_apply(struct archive_desk *desk)
 {
+    const struct sqlite_archive *self = from_desk(desk);
+    if (desk->change->verb == ARCHIVE_REPLAY_NEW && sqlite_store_is_full(self->seat.store)) {
+        archive_desk_answered(desk, STATUS_FULL);
+        return;
+    }
     submit(from_desk(desk), run_apply, on_apply_returned, true);
 }
 

@@ -318,9 +318,12 @@ void pg_archive_shown(struct archive_show *show, size_t statement, const struct 
 /* ---- changing: which ---- */
 
 /* $1 is `ripe`: an owner that is alive may have an outcome to write although its lease is over, so
- * that a lease is nobody's only once such an owner would have written it. */
+ * that this is nobody's only once such an owner would have written it. One without an owner only
+ * kept the row. */
 #define SETTLED "e.state IN ('delivered', 'dead', 'parked', 'cancelled')"
-#define FREE "(e.state = 'queued' AND (e.lease_until IS NULL OR (e.lease_until <= now() AND $1)))"
+#define FREE                                                                                       \
+    "(e.state = 'queued' AND (e.lease_until IS NULL OR"                                            \
+    " (e.lease_until <= now() AND (e.lease_owner IS NULL OR $1))))"
 
 /* What the state of an event has to be. */
 static const char *const allowed[] = {

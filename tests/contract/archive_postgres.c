@@ -235,8 +235,12 @@ Test(archive_postgres, a_lease_that_is_over_may_have_an_owner)
     reopen(2000, 600000);
     change_once(ARCHIVE_CANCEL);
     cr_assert_eq(changing.change.count, 0);
+    changing.change = (struct archive_change){.dry_run = true};
+    pg_server_execute(&rig.server, "UPDATE event SET lease_owner = NULL");
+    cr_assert_eq(change_now(&changing, ARCHIVE_CANCEL, by_id(&id)), 1, "it had none");
+    pg_server_execute(&rig.server, "UPDATE event SET lease_owner = id");
     reopen(2000, 0);
-    changing.change = (struct archive_change){.verb = ARCHIVE_REPLAY_SAME, .limit = 0};
+    changing.change = (struct archive_change){0};
     cr_assert_eq(change_now(&changing, ARCHIVE_REPLAY_SAME, by_id(&id)), 1);
     cr_assert_eq(event_now(&id)->lease_until_ms, 0);
     cr_assert_eq(rig_number("SELECT count(*) FROM event WHERE lease_owner IS NULL"), 1);

@@ -5,9 +5,9 @@
  * bounded by a time-out. Backends: postgres, sqlite; both pass tests/contract/archive.
  *
  * How an op ends: STATUS_OK; STATUS_UNAVAILABLE, the database is away, or refused the question (why
- * is told where its link is watched); STATUS_TIMED_OUT, the question took too long;
- * STATUS_NO_MEMORY. What was told through callbacks before an end that isn't OK is true, but not
- * all of it.
+ * is told where its link is watched); STATUS_TIMED_OUT, the question took too long; STATUS_FULL,
+ * the file has no room for copies of events (SQLite at its cap); STATUS_NO_MEMORY. What was told
+ * through callbacks before an end that isn't OK is true, but not all of it.
  */
 #ifndef POSTERN_STORE_ARCHIVE_H
 #define POSTERN_STORE_ARCHIVE_H
@@ -99,8 +99,8 @@ enum archive_verb {
 };
 
 /* By filter, only events received before the request are changed, in transactions of some hundred
- * each. One that ended otherwise than OK has changed what it counted; where the link broke, perhaps
- * the next few hundred as well, which it could not count. */
+ * each, of copies fewer. One that ended otherwise than OK has changed what it counted; where the
+ * link broke, perhaps the next few hundred as well, which it could not count. */
 struct archive_change {
     enum archive_verb verb;
     struct archive_filter filter;
@@ -125,8 +125,8 @@ struct archive_change {
 struct archive;
 
 /* Any number at a time: they queue up, each kind in its order. Every op ends through `ended`, never
- * from inside the submit. From inside callbacks more may be submitted, unless it is close that ends them;
- * close itself may not be called there. */
+ * from inside the submit. From inside callbacks more may be submitted, unless it is close that ends
+ * them; close itself may not be called there. */
 struct archive_backend {
     const char *name;
     void (*find)(struct archive *archive, struct archive_find *find);
