@@ -24,6 +24,11 @@ struct taken {
     uint32_t attempts, attempts_before;
 };
 
+struct told_orphan {
+    struct queue_orphan orphan; /* but for its route */
+    char route[32];
+};
+
 struct queue_rig {
     const struct queue_kind *kind;
     struct queue *queues[RIG_QUEUES]; /* NULL: not open. Journal and the first share an owner */
@@ -34,6 +39,11 @@ struct queue_rig {
     size_t count;
     /* Called with each event as well, when set: what is borrowed can be looked at. */
     void (*look)(const struct queue_event *event);
+    /* the last look's: all its pages */
+    struct queue_orphans look_op;
+    unsigned looks_ended; /* pages */
+    struct told_orphan orphans[TAKEN_MAX];
+    size_t orphan_count;
     /* what the PostgreSQL queues' listener was told, and how often */
     unsigned ups, downs;
     char detail[256];
@@ -92,6 +102,27 @@ size_t take_some(size_t queue, const char *route, uint32_t count, uint32_t lease
 
 /* True when the last take has told this event. */
 bool was_taken(const struct uuid *event_id);
+
+/* ---- orphans ---- */
+
+/* Whoever holds leases of a millisecond dies: they end, a file's by its being opened again. */
+void queue_bereave(void);
+
+/* Asks for a page, without waiting: one from the start, or the one after the last. */
+void look_begin(size_t queue, const struct queue_route *routes, size_t count, uint32_t limit);
+void look_further(size_t queue);
+
+/* Waits for its end. */
+enum status look_await(void);
+
+/* Looks from the start on until there is no more; tells how many orphans came, in qrig. */
+size_t look_through(size_t queue, const struct queue_route *routes, size_t count, uint32_t limit);
+
+/* Looks on from there; what came is added. */
+size_t look_again(size_t queue);
+
+/* True when the last look has told this event. */
+bool is_orphaned(const struct uuid *event_id);
 
 /* ---- outcomes, leases, upkeep ---- */
 

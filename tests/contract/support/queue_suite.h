@@ -10,6 +10,7 @@
 #define QUEUE_SUITE_TAKING(X)                                                                      \
     X(an_empty_queue_has_nothing)                                                                  \
     X(a_taken_event_is_whole)                                                                      \
+    X(a_taken_event_may_have_no_key)                                                               \
     X(a_replayed_event_counts_from_its_replay)                                                     \
     X(a_body_may_hold_any_bytes_and_none)                                                          \
     X(the_longest_due_come_first_and_no_more_than_wanted)                                          \
@@ -50,7 +51,19 @@
     X(closing_answers_what_is_pending)                                                             \
     X(closing_right_after_opening)
 
-#define QUEUE_SUITE(X) QUEUE_SUITE_TAKING(X) QUEUE_SUITE_ENDING(X) QUEUE_SUITE_KEEPING(X)
+#define QUEUE_SUITE_ORPHANS(X)                                                                     \
+    X(an_orphan_is_told_whole)                                                                     \
+    X(no_orphans_where_there_are_none)                                                             \
+    X(what_is_no_orphan_is_not_told)                                                               \
+    X(a_leased_event_is_no_orphan)                                                                 \
+    X(orphans_of_other_routes_are_not_told)                                                        \
+    X(orphans_come_in_pages)                                                                       \
+    X(orphans_behind_many_others_are_found)                                                        \
+    X(a_look_from_the_start_may_be_repeated)                                                       \
+    X(closing_answers_a_look)
+
+#define QUEUE_SUITE(X)                                                                             \
+    QUEUE_SUITE_TAKING(X) QUEUE_SUITE_ENDING(X) QUEUE_SUITE_KEEPING(X) QUEUE_SUITE_ORPHANS(X)
 
 /* Each test, as queue_suite_<name>. */
 #define QUEUE_SUITE_DECLARE(name) void queue_suite_##name(void);

@@ -41,6 +41,10 @@ static void look_at_all(const struct queue_event *event)
     cr_assert_eq(event->waits_since_ms, record->received_at_ms);
     cr_assert_eq(event->attempts, 0);
     cr_assert_eq(event->attempts_before, 0);
+    cr_assert_eq(event->has_key, record->has_key);
+    cr_assert_eq(event->window_ends_at_ms, record->window_ends_at_ms);
+    if (record->has_key)
+        cr_assert_arr_eq(event->key.digest, record->key.digest, EVENT_KEY_BYTES);
 }
 
 static void put_expected(void)
@@ -59,6 +63,16 @@ QUEUE_CASE(a_taken_event_is_whole)
     take_some(0, "github", 10, LONG_MS);
     cr_assert_eq(looks, 1);
     cr_assert_eq(qrig.queues[0]->stats.taken, 1);
+}
+
+QUEUE_CASE(a_taken_event_may_have_no_key)
+{
+    event_init(&expected, "github");
+    expected.record.has_key = false;
+    expected.record.window_ends_at_ms = 0;
+    put_expected();
+    take_some(0, "github", 10, LONG_MS);
+    cr_assert_eq(looks, 1);
 }
 
 QUEUE_CASE(a_body_may_hold_any_bytes_and_none)
