@@ -325,6 +325,7 @@ static void begin_renew(struct queue *queue, struct queue_renew *renew)
 static enum status run_upkeep(struct sqlite_request *job, struct sqlite_db *db)
 {
     struct sqlite_queue *self = container_of(job, struct sqlite_queue, upkeep_job);
+    self->walk.takes_over = !sqlite_store_is_stuck(self->seat.store);
     return sqlite_queue_upkeep(db, &self->walk, self->upkeep);
 }
 

@@ -15,7 +15,7 @@ static const char due_text[] =
     " max(received_at, coalesce(last_replayed_at, 0)), attempts, attempts_before, key,"
     " window_ends_at, method, target, client, headers, body" FRESH_DUE
     " AND route = ?1 AND next_attempt_at <= ?2"
-    " AND (lease_until IS NULL OR ?4) ORDER BY next_attempt_at LIMIT ?3";
+    " AND (lease_until IS NULL OR ?4 OR lease_owner IS NULL) ORDER BY next_attempt_at LIMIT ?3";
 static const char next_text[] = "SELECT min(next_attempt_at)" FRESH_DUE
                                 " AND route = ?1 AND next_attempt_at > ?2"
                                 " AND (lease_until IS NULL OR lease_owner IS NOT ?3)";

@@ -31,7 +31,7 @@ struct sqlite_taking {
     struct list events;   /* struct sqlite_taken */
     size_t bytes;         /* of headers and bodies so far */
     size_t bytes_max;     /* see queue_take */
-    bool takes_over;      /* also events whose lease has ended */
+    bool takes_over;      /* also events whose lease has ended: no outcome may be on its way */
     uint64_t next_due_ms; /* from now, the earliest of all; UINT64_MAX: none */
 };
 
@@ -51,6 +51,7 @@ NODISCARD enum status sqlite_queue_renew(struct sqlite_db *db, const struct uuid
 
 /* How far the upkeep has come through the queue; zeroed: at its beginning. */
 struct sqlite_walk {
+    bool takes_over; /* as in a take */
     bool under_way;
     char route[256];
     size_t route_len;

@@ -12,7 +12,7 @@
 
 static const char walk_text[] =
     "SELECT rowid, route, next_attempt_at, received_at,"
-    " lease_until IS NULL OR lease_until <= ?3 FROM event INDEXED BY event_due"
+    " lease_until IS NULL OR (lease_until <= ?3 AND ?6) FROM event INDEXED BY event_due"
     " WHERE state = 'queued' AND doubtful = 0 AND (route, next_attempt_at) >= (?1, ?2)"
     " ORDER BY route, next_attempt_at LIMIT ?4 OFFSET ?5";
 static const char since_text[] = "SELECT max(received_at, coalesce(last_replayed_at, 0))"
@@ -119,8 +119,8 @@ static void see_row(struct sqlite_db *db, struct sqlite_walk *walk, struct sqlit
 
 static void begin_walk(struct sqlite_walk *walk)
 {
-    uint64_t last_seen = walk->last_seen;
-    *walk = (struct sqlite_walk){.under_way = true, .last_seen = last_seen};
+    *walk = (struct sqlite_walk){
+        .takes_over = walk->takes_over, .under_way = true, .last_seen = walk->last_seen};
 }
 
 static bool has_room(const struct chores *chores)
@@ -141,6 +141,7 @@ static enum status walk_on(struct sqlite_db *db, struct sqlite_walk *walk,
     sqlite_bind_number(row, 3, db->wall_ms);
     sqlite_bind_number(row, 4, SQLITE_UPKEEP_LOOKS);
     sqlite_bind_number(row, 5, walk->skip);
+    sqlite_bind_number(row, 6, walk->takes_over);
     size_t looks = 0;
     int code = SQLITE_ROW;
     while (has_room(chores) && (code = sqlite3_step(row)) == SQLITE_ROW) {

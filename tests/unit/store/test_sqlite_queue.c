@@ -144,6 +144,18 @@ Test(sqlite_queue, an_ended_lease_is_kept_while_its_outcome_may_be_on_its_way)
     cr_assert_eq(take(&other, "r", 9), 1);
 }
 
+Test(sqlite_queue, a_lease_that_is_nobodys_brings_no_outcome)
+{
+    struct batch_row row = row_of(1);
+    row.lease_ms = LEASE_MS;
+    row.ownerless = true;
+    insert(&row);
+    cr_assert_eq(take(&me, "r", 1), 0);
+    db.wall_ms += LEASE_MS;
+    outcomes_stuck = true;
+    cr_assert_eq(take(&me, "r", 1), 1);
+}
+
 Test(sqlite_queue, bytes_bound_a_take_but_one_comes)
 {
     char body[100] = {0};

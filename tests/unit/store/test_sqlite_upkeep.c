@@ -55,7 +55,7 @@ static void lease_first(void)
 
 static const struct queue_route routes[] = {{.name = {"r", 1}, .max_age_ms = NOW_MS},
                                             {.name = {"s", 1}, .max_age_ms = UINT64_MAX}};
-static struct sqlite_walk walk;
+static struct sqlite_walk walk = {.takes_over = true};
 
 static struct queue_upkeep keep_up(size_t route_count)
 {
@@ -100,6 +100,17 @@ Test(sqlite_upkeep, what_waits_too_long_is_dead)
     cr_assert_eq(number("SELECT count(*) FROM event WHERE state = 'dead' AND last_error ="
                         " 'max_age' AND next_attempt_at IS NULL"),
                  2);
+}
+
+Test(sqlite_upkeep, an_ended_lease_counts_while_its_outcome_may_be_on_its_way)
+{
+    insert_many(1);
+    lease_first();
+    db.wall_ms = 9000000;
+    walk.takes_over = false;
+    cr_assert_eq(keep_up(0).parked, 0);
+    walk.takes_over = true;
+    cr_assert_eq(keep_up(0).parked, 1);
 }
 
 Test(sqlite_upkeep, how_long_the_oldest_has_been_due)
