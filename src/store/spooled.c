@@ -115,6 +115,8 @@ static void on_spool_flushed(void *arg)
     struct spooled *self = arg;
     void (*drained)(void *arg) = self->journal.flush.drained;
     self->journal.flush.drained = NULL;
+    spooled_note_stats(self); /* what is left is told from them */
+    spooled_queue_note_stats(self);
     drained(self->journal.flush.arg);
     if (self->journal.is_postgres_closed)
         close_spool(self);

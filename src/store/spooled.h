@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of the spool beside PostgreSQL, as one worker sees it: the journal's half (spooled.c,
- * spooled_state.c) and the queue's (spooled_queue.c), which share a seat at the SQLite thread. The
- * drain is spooled_drain.h.
+ * spooled_state.c) and the queue's (spooled_queue.c, spooled_outcome.c), which share a seat at the
+ * SQLite thread. The drain is spooled_drain.h.
  */
 #ifndef POSTERN_STORE_SPOOLED_H
 #define POSTERN_STORE_SPOOLED_H
@@ -44,6 +44,9 @@ struct spooled_journal {
     void *closed_arg;
 };
 
+/* Whose orphans the next page tells. */
+enum orphans_source { ORPHANS_SPOOL, ORPHANS_POSTGRES_FIRST, ORPHANS_POSTGRES };
+
 struct spooled_queue {
     struct queue queue;
     struct queue *postgres, *spool;
@@ -64,6 +67,11 @@ struct spooled_queue {
         unsigned parts;     /* not ended yet */
         uint64_t not_there; /* leases of the spool's events that PostgreSQL didn't know */
     } renew;
+    struct {
+        struct queue_orphans *outer; /* NULL: none */
+        struct queue_orphans inner;
+        enum orphans_source source;
+    } orphans;
     unsigned parts; /* queues not closed yet */
     bool closing;
     void (*closed)(void *arg);
@@ -88,6 +96,9 @@ void spooled_end_half(struct spooled *self);
 /* Prepares it; the fronts are set. */
 void spooled_state_init(struct spooled *self);
 
+/* Brings the journal's stats up to date. */
+void spooled_note_stats(struct spooled *self);
+
 /* Stops looking: PostgreSQL's front is gone. */
 void spooled_state_done(struct spooled *self);
 
@@ -106,5 +117,22 @@ void spooled_move(struct spooled *self);
 
 /* Prepares the queue's half; the queues are set. */
 void spooled_queue_init(struct spooled *self);
+
+/* Brings its stats up to date. */
+void spooled_queue_note_stats(struct spooled *self);
+
+/* Closes the two queues. */
+void spooled_queue_close_inner(struct spooled *self);
+
+/* ---- spooled_outcome.c ---- */
+
+/* Prepares what it keeps. */
+void spooled_outcomes_init(struct spooled *self);
+
+/* See queue_backend. */
+void spooled_finish(struct queue *base, struct queue_finish *op);
+
+/* Owes what can be owed, then goes on with spooled_queue_close_inner. */
+void spooled_outcomes_close(struct spooled *self);
 
 #endif

@@ -117,7 +117,7 @@ static void note_spool(struct spooled *self, struct spool_stats *stats)
     stats->refused = self->journal.drain.refused;
 }
 
-static void note_stats(struct spooled *self)
+void spooled_note_stats(struct spooled *self)
 {
     struct journal_stats *stats = &self->journal.journal.stats;
     const struct journal_stats *there = &self->journal.postgres->journal.stats;
@@ -151,7 +151,7 @@ static void look(struct spooled *self)
 {
     decide(self);
     move(self);
-    note_stats(self);
+    spooled_note_stats(self);
     if (may_change(self) && !deadline_is_set(&self->journal.look))
         deadline_set(&self->loop->deadlines, &self->journal.look, now_ms(self) + LOOK_MS);
 }
