@@ -48,7 +48,7 @@ static const char page_text[] =
     " FROM seen s) AS p WHERE p.key IS NOT NULL OR p.place = p.seen"
     " ORDER BY p.place LIMIT $4";
 
-enum orphan_column {
+enum {
     ORPHAN_ID,
     ORPHAN_ROUTE,
     ORPHAN_KEY,
@@ -170,7 +170,7 @@ void pg_queue_orphans_fail(struct pg_queue *self)
 
 /* ---- telling ---- */
 
-static uint64_t number_at(const struct pg_result *rows, int row, enum orphan_column column)
+static uint64_t number_at(const struct pg_result *rows, int row, int column)
 {
     return pg_get_u64(PQgetvalue(rows, row, column));
 }
