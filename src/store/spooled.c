@@ -48,6 +48,7 @@ static enum op_status append(struct journal *journal, struct journal_op *op)
     if (front)
         return front_append(&front->journal, op);
     self->journal.dropped++;
+    spooled_note_stats(self);
     return OP_READY;
 }
 

@@ -1,29 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The queue's half: takes from PostgreSQL while it is there and from the spool while that has
- * something, and sends each outcome to the queue its event came from. An outcome that PostgreSQL
- * can't be told now is owed: written into the spool, durably, and as good as told, because the
- * drain tells it before anybody else may take over its event.
- *
- *   finish ── from the spool ──────────────────> the spool's queue
- *      └───── from PostgreSQL ─┬─ it is there ─> PostgreSQL's queue ─┐ the link is lost
- *                              └─ it is away ──> owed <──────────────┘
+ * something, and asks whoever has to know. Outcomes are spooled_outcome.c's.
  */
-#include "pg_queue.h"
 #include "spooled.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#define LOOK_MS 100u
 #define OTHER_DUE_MS 50u /* after a take from one of both, the other is looked at */
-
-/* An outcome to be owed; its bytes right behind it. */
-struct outcome {
-    struct list link;
-    struct queue_finish *finish; /* its submitter's */
-    struct queue_finish copy;
-};
 
 static struct spooled *from_queue(struct queue *queue)
 {
@@ -32,7 +17,7 @@ static struct spooled *from_queue(struct queue *queue)
 
 /* ---- stats ---- */
 
-static void note_stats(struct spooled *self)
+void spooled_queue_note_stats(struct spooled *self)
 {
     struct queue_stats *stats = &self->queue.queue.stats;
     const struct queue_stats *there = &self->queue.postgres->stats;
@@ -44,164 +29,6 @@ static void note_stats(struct spooled *self)
     stats->leases_lost = there->leases_lost + here->leases_lost - self->queue.renew.not_there;
     stats->errors = there->errors + here->errors;
     stats->pending_finishes = there->pending_finishes + here->pending_finishes + self->queue.owing;
-}
-
-/* ---- owing ---- */
-
-static void copy_texts(struct outcome *outcome)
-{
-    char *at = (char *)(outcome + 1);
-    struct queue_finish *copy = &outcome->copy;
-    if (copy->error.len > 0)
-        memcpy(at, copy->error.data, copy->error.len);
-    copy->error.data = at;
-    if (copy->response.len > 0)
-        memcpy(at + copy->error.len, copy->response.data, copy->response.len);
-    copy->response.data = at + copy->error.len;
-}
-
-static struct outcome *outcome_new(struct queue_finish *finish)
-{
-    struct outcome *outcome = malloc(sizeof(*outcome) + finish->error.len + finish->response.len);
-    if (!outcome)
-        return NULL;
-    list_init(&outcome->link);
-    outcome->finish = finish;
-    outcome->copy = *finish;
-    copy_texts(outcome);
-    return outcome;
-}
-
-static void owe(struct spooled *self)
-{
-    struct spooled_queue *queue = &self->queue;
-    if (queue->is_writing || list_is_empty(&queue->gathering))
-        return;
-    list_move_all(&queue->writing, &queue->gathering);
-    queue->is_writing = true;
-    sqlite_seat_submit(&self->seat, &queue->owe);
-}
-
-/* Out of memory it waits in PostgreSQL's queue. */
-static void give_outcome(void *arg, struct queue_finish *finish)
-{
-    struct spooled *self = arg;
-    struct outcome *outcome = outcome_new(finish);
-    if (!outcome) {
-        queue_finish(self->queue.postgres, finish);
-        return;
-    }
-    list_push_back(&self->queue.gathering, &outcome->link);
-    self->queue.owing++;
-}
-
-/* On the thread. */
-static enum status run_owe(struct sqlite_request *request, struct sqlite_db *db)
-{
-    struct spooled *self = container_of(request, struct spooled, queue.owe);
-    struct list *writing = &self->queue.writing;
-    enum status status = STATUS_OK;
-    for (struct list *link = writing->next; status == STATUS_OK && link != writing;
-         link = link->next)
-        status = spooled_db_owe(db, &self->owner, &container_of(link, struct outcome, link)->copy);
-    return status;
-}
-
-static void answer_outcomes(struct spooled *self, struct list *outcomes, enum status status)
-{
-    for (struct list *link; (link = list_pop_front(outcomes));) {
-        struct outcome *outcome = container_of(link, struct outcome, link);
-        struct queue_finish *finish = outcome->finish;
-        free(outcome);
-        self->queue.owing--;
-        finish->status_of_write = status;
-        finish->answered(finish);
-    }
-}
-
-/* PostgreSQL's queue copies the texts once more. */
-static void send_outcomes(struct spooled *self, struct list *outcomes)
-{
-    for (struct list *link; (link = list_pop_front(outcomes));) {
-        struct outcome *outcome = container_of(link, struct outcome, link);
-        outcome->finish->error = outcome->copy.error;
-        outcome->finish->response = outcome->copy.response;
-        queue_finish(self->queue.postgres, outcome->finish);
-        free(outcome);
-        self->queue.owing--;
-    }
-}
-
-static void set_look(struct spooled *self)
-{
-    if (!deadline_is_set(&self->queue.look) && !self->queue.closing)
-        deadline_set(&self->loop->deadlines, &self->queue.look, loop_now_ms(self->loop) + LOOK_MS);
-}
-
-static void close_queues(struct spooled *self);
-
-static void on_owed(struct sqlite_request *request)
-{
-    struct spooled *self = container_of(request, struct spooled, queue.owe);
-    struct spooled_queue *queue = &self->queue;
-    struct list written;
-    list_init(&written);
-    list_move_all(&written, &queue->writing);
-    queue->is_writing = false;
-    if (request->status == STATUS_OK) {
-        answer_outcomes(self, &written, STATUS_OK);
-    } else {
-        queue->queue.stats.errors++;
-        list_move_all(&written, &queue->gathering);
-        list_move_all(&queue->gathering, &written);
-    }
-    if (queue->closing)
-        close_queues(self);
-    else
-        set_look(self);
-}
-
-/* The link's loss leaves outcomes in PostgreSQL's queue that may not have been written. */
-static void look_after_outcomes(struct spooled *self)
-{
-    struct spooled_queue *queue = &self->queue;
-    if (queue->postgres->stats.up && !queue->is_writing)
-        send_outcomes(self, &queue->gathering);
-    if (!queue->postgres->stats.up && queue->postgres->stats.pending_finishes > 0)
-        pg_queue_withdraw(queue->postgres, give_outcome, self);
-    owe(self);
-}
-
-static void look(struct spooled *self)
-{
-    if (self->queue.closing)
-        return;
-    look_after_outcomes(self);
-    note_stats(self);
-    if (self->queue.queue.stats.pending_finishes > 0)
-        set_look(self);
-}
-
-static void on_look(struct deadline *deadline)
-{
-    look(container_of(deadline, struct spooled, queue.look));
-}
-
-static void on_turn(struct loop_hook *hook)
-{
-    look(container_of(hook, struct spooled, queue.turn));
-}
-
-static void finish(struct queue *base, struct queue_finish *op)
-{
-    struct spooled *self = from_queue(base);
-    if (op->home == QUEUE_HOME_SPOOL)
-        queue_finish(self->queue.spool, op);
-    else if (self->queue.postgres->stats.up)
-        queue_finish(self->queue.postgres, op);
-    else
-        give_outcome(self, op);
-    loop_defer(self->loop, &self->queue.turn);
 }
 
 /* ---- taking ---- */
@@ -222,7 +49,7 @@ static void on_taken(struct queue_take *take)
     outer->next_due_ms = take->next_due_ms;
     if (self->queue.take.both && outer->next_due_ms > OTHER_DUE_MS)
         outer->next_due_ms = OTHER_DUE_MS;
-    note_stats(self);
+    spooled_queue_note_stats(self);
     outer->ended(outer);
 }
 
@@ -306,7 +133,7 @@ static void end_part_of_renewal(struct spooled *self)
                      self->queue.renew.spool.status == STATUS_OK);
     free(self->queue.renew.postgres.leases);
     outer->status = is_known ? STATUS_OK : STATUS_UNAVAILABLE;
-    note_stats(self);
+    spooled_queue_note_stats(self);
     outer->ended(outer);
 }
 
@@ -345,6 +172,55 @@ static void upkeep(struct queue *base, struct queue_upkeep *op)
     queue_upkeep(queue->postgres->stats.up ? queue->postgres : queue->spool, op);
 }
 
+/* ---- orphans: the spool's, then PostgreSQL's ---- */
+
+static void on_orphan(struct queue_orphans *op, const struct queue_orphan *orphan)
+{
+    struct spooled *self = container_of(op, struct spooled, queue.orphans.inner);
+    self->queue.orphans.outer->orphan(self->queue.orphans.outer, orphan);
+}
+
+/* The first page of PostgreSQL's follows the last one of the spool's. */
+static void turn_page(struct spooled *self, const struct queue_orphans *page)
+{
+    if (self->queue.orphans.source == ORPHANS_POSTGRES_FIRST)
+        self->queue.orphans.source = ORPHANS_POSTGRES;
+    else if (self->queue.orphans.source == ORPHANS_SPOOL && !page->more)
+        self->queue.orphans.source = ORPHANS_POSTGRES_FIRST;
+}
+
+static void on_orphans_ended(struct queue_orphans *page)
+{
+    struct spooled *self = container_of(page, struct spooled, queue.orphans.inner);
+    struct queue_orphans *outer = self->queue.orphans.outer;
+    bool is_spools = self->queue.orphans.source == ORPHANS_SPOOL;
+    self->queue.orphans.outer = NULL;
+    outer->status = page->status;
+    outer->until_us = page->until_us;
+    outer->until_id = page->until_id;
+    outer->more = page->more || is_spools;
+    if (page->status == STATUS_OK)
+        turn_page(self, page);
+    outer->ended(outer);
+}
+
+static void orphans(struct queue *base, struct queue_orphans *op)
+{
+    struct spooled *self = from_queue(base);
+    struct spooled_queue *queue = &self->queue;
+    assert(!queue->orphans.outer);
+    if (op->from_start)
+        queue->orphans.source = ORPHANS_SPOOL;
+    queue->orphans.outer = op;
+    queue->orphans.inner = *op;
+    queue->orphans.inner.from_start = op->from_start ||
+                                      queue->orphans.source == ORPHANS_POSTGRES_FIRST;
+    queue->orphans.inner.orphan = on_orphan;
+    queue->orphans.inner.ended = on_orphans_ended;
+    queue_orphans(queue->orphans.source == ORPHANS_SPOOL ? queue->spool : queue->postgres,
+                  &queue->orphans.inner);
+}
+
 /* ---- closing ---- */
 
 static void on_queue_closed(void *arg)
@@ -358,11 +234,9 @@ static void on_queue_closed(void *arg)
     closed(closed_arg);
 }
 
-/* What could not be owed is told so. */
-static void close_queues(struct spooled *self)
+void spooled_queue_close_inner(struct spooled *self)
 {
     struct queue *postgres = self->queue.postgres, *spool = self->queue.spool;
-    answer_outcomes(self, &self->queue.gathering, STATUS_UNAVAILABLE);
     self->queue.parts = 2;
     postgres->backend->close(postgres, on_queue_closed, self);
     spool->backend->close(spool, on_queue_closed, self);
@@ -372,36 +246,25 @@ static void close_queues(struct spooled *self)
 static void close_queue(struct queue *base, void (*closed)(void *arg), void *arg)
 {
     struct spooled *self = from_queue(base);
-    struct spooled_queue *queue = &self->queue;
-    assert(!queue->closing);
-    look_after_outcomes(self);
-    queue->closing = true;
-    queue->closed = closed;
-    queue->closed_arg = arg;
-    deadline_clear(&self->loop->deadlines, &queue->look);
-    loop_undefer(&queue->turn);
-    if (!queue->is_writing)
-        close_queues(self);
+    assert(!self->queue.closing);
+    self->queue.closed = closed;
+    self->queue.closed_arg = arg;
+    spooled_outcomes_close(self);
 }
 
 static const struct queue_backend backend = {
     .name = "spooled",
     .take = take,
-    .finish = finish,
+    .finish = spooled_finish,
     .renew = renew,
     .upkeep = upkeep,
+    .orphans = orphans,
     .close = close_queue,
 };
 
 void spooled_queue_init(struct spooled *self)
 {
-    struct spooled_queue *queue = &self->queue;
-    queue->queue.backend = &backend;
-    queue->turn.run = on_turn;
-    queue->look.expired = on_look;
-    list_init(&queue->gathering);
-    list_init(&queue->writing);
-    queue->owe = (struct sqlite_request){
-        .run = run_owe, .writes = true, .durable = true, .returned = on_owed};
-    note_stats(self);
+    self->queue.queue.backend = &backend;
+    spooled_outcomes_init(self);
+    spooled_queue_note_stats(self);
 }
