@@ -160,8 +160,7 @@ unsigned worker_awaited_stores(const struct worker *worker)
         awaited |= AWAITED_POSTGRES;
     if (config->dedup == DEDUP_MEMORY && worker->index == 0)
         awaited |= AWAITED_KEYS; /* the first worker loads them for all */
-    if (config->dedup == DEDUP_REDIS && worker->index == 0 &&
-        worker->gateway.queue->backend->orphans)
+    if (config->dedup == DEDUP_REDIS && worker->index == 0)
         awaited |= AWAITED_ORPHANS; /* and settles what a gateway that died has left */
     return awaited;
 }
