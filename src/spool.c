@@ -6,6 +6,8 @@
  */
 #include "spool.h"
 
+#include <postern/store/backends.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

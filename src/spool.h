@@ -7,7 +7,6 @@
 #define POSTERN_SRC_SPOOL_H
 
 #include <postern/config/config.h>
-#include <postern/store/backends.h>
 
 /* Opens it. *ret_store stays NULL without a spool: switched off, or (with a warning) the default
  * one can't be opened. EXIT_FAILURE, with the reason on stderr, when a configured one can't. */

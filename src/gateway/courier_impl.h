@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of the courier, shared by its files: courier.c (what is taken, renewed, tidied, and
- * the end), lane.c (which delivery is next), delivery.c (one delivery: its attempt and outcome).
+ * The inside of the courier, shared by its files: courier.c (opening, tidying, the end),
+ * courier_take.c (what is due), courier_renew.c (leases), lane.c (which delivery is next),
+ * delivery.c (one delivery: its attempt and outcome).
  */
 #ifndef POSTERN_SRC_GATEWAY_COURIER_IMPL_H
 #define POSTERN_SRC_GATEWAY_COURIER_IMPL_H
@@ -148,10 +149,51 @@ bool lane_can_reserve(const struct lane *lane);
 
 /* ---- courier.c ---- */
 
+/* Monotonic milliseconds of this turn; a deadline in so many of them. */
+static inline uint64_t courier_now_ms(const struct courier *courier)
+{
+    return loop_now_ms(courier->gateway->loop);
+}
+
+static inline void courier_set(struct courier *courier, struct deadline *deadline, uint64_t in_ms)
+{
+    deadline_set(&courier->gateway->loop->deadlines, deadline, courier_now_ms(courier) + in_ms);
+}
+
+/* The configuration, and the lane of a route. */
+static inline const struct config *courier_config(const struct courier *courier)
+{
+    return courier->gateway->config;
+}
+
+static inline struct lane *courier_lane(const struct courier *courier, size_t route)
+{
+    return &courier->lanes[courier_config(courier)->routes[route].upstream];
+}
+
+/* Shorter than the claim's: a row that is taken over has its claim settled before that ends. */
+static inline uint32_t courier_row_lease_ms(const struct courier *courier, size_t route)
+{
+    uint32_t lease_ms = courier_config(courier)->routes[route].lease_ms;
+    return lease_ms - lease_ms / 3;
+}
+
+/* ---- courier_take.c ---- */
+
+/* Deadline: looks for due events now. */
+void courier_on_take_due(struct deadline *deadline);
+
 /* Looks for due events in `in_ms` at the latest. */
 void courier_look(struct courier *courier, uint64_t in_ms);
 
 /* A delivery left memory: perhaps there is room for more, or the drain is over. */
 void courier_left(struct courier *courier, struct delivery *delivery);
+
+/* ---- courier_renew.c ---- */
+
+#define COURIER_RENEWALS 3u /* per lease: two may fail */
+
+/* Deadline: renews the leases of what is in memory. */
+void courier_on_renew_due(struct deadline *deadline);
 
 #endif

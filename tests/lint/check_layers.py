@@ -28,7 +28,7 @@ THIRD_PARTY = (
     (r"uv\.h|uv/.*", r"io/\w+\.[ch]"),
     (r"llhttp\.h", r"net/http1\w*\.c"),
     (r"hiredis/.*", r"store/(redis_link|dedup_redis)\.c"),
-    (r"libpq-fe\.h|postgresql/.*|pg_config\.h|libpq/.*", r"store/(pg\w*\.[ch]|journal_postgres\.c)"),
+    (r"libpq-fe\.h|postgresql/.*|pg_config\.h|libpq/.*", r"store/(pg\w*\.[ch]|journal_postgres\.c|spooled_drain\.c)"),
     (r"sqlite3(ext)?\.h", r"store/\w*sqlite\w*\.[ch]"),
     (r"openssl/.*", r"policy/(digest|sign)\.c"),
     (r"yaml\.h", r"config/yaml\.c"),

@@ -140,11 +140,6 @@ NODISCARD enum status archive_postgres_open(struct loop *loop, const struct pg_o
 
 /* ---- postgres with a spool ---- */
 
-/* Puts a spool beside one worker's PostgreSQL journal and queue: while the database is away, or
- * stalls, appends and outcomes go to the spool, and from it they drain into the database when it
- * is back. On success the two given are owned by the new ones (which close them), and the store is
- * borrowed until both are closed; on failure nothing changes hands. `drains`: this worker carries
- * the spool's rows over (one per process). */
 struct spooled_opts {
     struct journal *journal;    /* of journal_postgres_open */
     struct queue *queue;        /* of queue_postgres_open */
@@ -155,6 +150,11 @@ struct spooled_opts {
     uint32_t timeout_ms; /* as in pg_opts */
 };
 
+/* Puts a spool beside one worker's PostgreSQL journal and queue: while the database is away, or
+ * stalls, appends and outcomes go to the spool, and from it they drain into the database when it
+ * is back. On success the two given are owned by the new ones (which close them), and the store is
+ * borrowed until both are closed; on failure nothing changes hands. `drains`: this worker carries
+ * the spool's rows over (one per process). */
 NODISCARD enum status spooled_open(struct loop *loop, const struct spooled_opts *opts,
                                    struct journal **ret_journal, struct queue **ret_queue);
 

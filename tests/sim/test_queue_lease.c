@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Leases of queued events: renewed, lost, over, and those that a gateway which died has left.
+ */
+#include "queue_moves.h"
+
+Test(queue_lease, an_outcome_under_a_lost_lease_is_refused)
+{
+    struct sim *sim = open_queue("");
+    accept(sim, "event");
+    sim_queue_steal(sim, 0);
+    sim_answer(sim, 0, 200, "ok");
+    cr_assert_eq(event(sim, 0)->state, SIM_QUEUED, "it is its new owner's");
+    cr_assert_eq(sim->queue.base.stats.fenced, 1);
+    cr_assert_eq(sim->gateway.courier->held_count, 0);
+    sim_close(sim);
+}
+
+Test(queue_lease, a_lease_is_renewed_while_the_attempt_lasts)
+{
+    struct sim *sim = open_queue("    lease: 6s\n");
+    accept(sim, "event");
+    sim_skip(sim, 60000);
+    cr_assert_eq(sim->upstream.call_count, 1, "nobody took it over, not even we");
+    sim_answer(sim, 0, 200, "ok");
+    cr_assert_eq(event(sim, 0)->state, SIM_DELIVERED);
+    sim_close(sim);
+}
+
+/* The queue is away: leases can't be renewed, so what has not begun must not begin. */
+Test(queue_lease, no_attempt_begins_after_the_lease)
+{
+    struct sim *sim = open_queue("    lease: 6s\n");
+    sim->upstream.busy = true; /* the pool has no room: the delivery waits in memory */
+    accept(sim, "event");
+    sim->queue.mode = SIM_DOWN;
+    sim_skip(sim, 10000);
+    sim->upstream.busy = false;
+    sim_skip(sim, 1000);
+    cr_assert_eq(sim->upstream.call_count, 0);
+    cr_assert_eq(sim->gateway.courier->held_count, 0);
+    sim->queue.mode = SIM_NOW;
+    sim_skip(sim, 5000);
+    cr_assert_eq(sim->upstream.call_count, 1, "taken again, under a new lease");
+    sim_answer(sim, 0, 200, "ok");
+    cr_assert_eq(event(sim, 0)->state, SIM_DELIVERED);
+    sim_close(sim);
+}
+
+Test(queue_lease, an_outcome_waits_for_the_queue)
+{
+    struct sim *sim = open_queue("");
+    accept(sim, "event");
+    sim->queue.mode = SIM_DOWN;
+    sim_answer(sim, 0, 200, "ok");
+    sim_skip(sim, 60000);
+    cr_assert_eq(event(sim, 0)->state, SIM_QUEUED);
+    sim->queue.mode = SIM_NOW;
+    sim_queue_flush(sim);
+    cr_assert_eq(event(sim, 0)->state, SIM_DELIVERED);
+    cr_assert_eq(sim->upstream.call_count, 1);
+    sim_close(sim);
+}
+
+/* ---- orphans ---- */
+
+static unsigned looked_back;
+
+static void on_looked_back(struct gateway *gateway)
+{
+    (void)gateway;
+    looked_back++;
+}
+
+/* A gateway died between the commit and the settling: its row is there, its claim is pending, and
+ * its lease has ended. */
+static void leave_orphan(struct sim *sim, const char *body)
+{
+    sim->dedup.mode[SIM_SETTLE] = SIM_DOWN;
+    accept(sim, body);
+    sim_end(sim, sim->upstream.call_count - 1, CALL_CONNECT_FAILED);
+    sim->queue.events[0].view.attempts = 0;
+    sim->queue.events[0].due_ms = loop_now_ms(sim->loop);
+    sim_queue_steal(sim, 0);
+    sim->dedup.mode[SIM_SETTLE] = SIM_NOW;
+}
+
+static struct sim *open_with_orphan(const char *body)
+{
+    struct sim *sim = sim_open("    mode: queue\n    in_flight: conflict\n",
+                               "dedup: {store: redis, redis: {url: \"redis://127.0.0.1\"}}\n");
+    sim->gateway.looked_back = on_looked_back;
+    sim->queue.mode = SIM_DOWN;
+    leave_orphan(sim, body);
+    cr_assert_eq(status_of(sim, body), 409, "pending, and its owner is gone");
+    return sim;
+}
+
+Test(queue_lease, the_claim_of_what_is_taken_over_is_settled)
+{
+    struct sim *sim = open_with_orphan("event");
+    sim->upstream.busy = true;
+    sim->queue.mode = SIM_NOW;
+    sim_skip(sim, 2500);
+    cr_assert_eq(status_of(sim, "event"), 200, "a duplicate, before it was delivered");
+    cr_assert_geq(sim_tally(sim, TALLY_LATE_SETTLE), 1);
+    sim_close(sim);
+}
+
+/* An upstream that takes nothing has nothing taken over for it. */
+Test(queue_lease, the_claim_of_what_lies_about_is_settled)
+{
+    struct sim *sim = open_with_orphan("event");
+    sim->gateway.courier->lanes[0].breaker =
+        (struct breaker){.state = BREAKER_OPEN, .until_ms = UINT64_MAX};
+    sim->queue.mode = SIM_NOW;
+    cr_assert_eq(looked_back, 0);
+    sim_skip(sim, 4000);
+    cr_assert_eq(looked_back, 1);
+    cr_assert_eq(sim->upstream.call_count, 1);
+    cr_assert_eq(status_of(sim, "event"), 200);
+    sim_skip(sim, 60000);
+    cr_assert_eq(looked_back, 1, "told once");
+    sim_close(sim);
+}
