@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The show of deploy/quickstart: receiver and gateway in a temporary folder, four requests, two deliveries.
+"""The show of deploy/quickstart: receiver and gateway in a temporary folder, six requests, three deliveries.
 
 usage: demo.py POSTERN
 """
@@ -23,7 +23,7 @@ import uuid
 HERE = os.path.dirname(os.path.abspath(__file__))
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
-START_S, STOP_S = 20, 20
+START_S, STOP_S, DELIVERY_S = 20, 20, 20
 
 CONFIG = """\
 workers: 1
@@ -44,10 +44,20 @@ routes:
     upstream: receiver
     key: payload
     window: 24h
+  - name: orders
+    match: {{path: /orders, methods: [POST]}}
+    upstream: receiver
+    key: {{json: [order]}}
+    mode: queue
 """
 
 EVENT = {"action": "opened", "issue": {"number": 7, "title": "Webhook came twice"}, "repository": {"full_name": "acme/shop"}}
 CHANGED = {**EVENT, "action": "closed"}
+ORDER = {"order": 4711, "items": 3}
+REQUESTS = [("/github/issues", "issue opened", EVENT), ("/github/issues", "issue opened, again", EVENT),
+            ("/github/issues", "issue opened, and again", EVENT),
+            ("/github/issues", "\"action\" changed: closed", CHANGED),
+            ("/orders", "order placed (mode: queue)", ORDER), ("/orders", "order placed, again", ORDER)]
 
 
 class Failed(Exception):
@@ -123,40 +133,47 @@ class Demo:
 
     # -- the show
 
-    def send(self, event):
-        """(status, Postern-Outcome, event id) of one POST, as GitHub would send it."""
+    def send(self, path, event):
+        """(status, Postern-Outcome, event id) of one POST, with an id of the attempt's own, as senders do."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request("POST", "/github/issues", json.dumps(event), {
-            "Content-Type": "application/json", "User-Agent": "GitHub-Hookshot/demo", "X-GitHub-Event": "issues",
-            "X-GitHub-Delivery": str(uuid.uuid4())})
+        connection.request("POST", path, json.dumps(event), {
+            "Content-Type": "application/json", "User-Agent": "Hookshot/demo", "X-Delivery": str(uuid.uuid4())})
         answer = connection.getresponse()
         answer.read()
         connection.close()
         return answer.status, answer.getheader("Postern-Outcome"), answer.getheader("Postern-Event-Id")
 
     def send_all(self):
-        print("\nSending to Postern                          status  Postern-Outcome  event id")
+        print("\nSending to Postern                                     status  Postern-Outcome  event id")
         answers = []
-        for text, event in (("issue opened", EVENT), ("issue opened, again", EVENT), ("issue opened, and again", EVENT),
-                            ('"action" changed: issue closed', CHANGED)):
-            answers.append(self.send(event))
+        for path, text, event in REQUESTS:
+            answers.append(self.send(path, event))
             status, outcome, event_id = answers[-1]
-            print(f"  POST /github/issues  {text:<32}  {status}  {outcome:<15}  {event_id}")
-        first = answers[0][2]
-        expect([a[1] for a in answers] == ["accepted", "duplicate", "duplicate", "accepted"],
-               "the answers should be accepted, duplicate, duplicate, accepted")
-        expect(all(a[0] == 200 for a in answers), "every answer should be 200")
-        expect(answers[1][2] == answers[2][2] == first and answers[3][2] != first,
-               "the duplicates should name the first event, the changed one be an event of its own")
+            print(f"  POST {path:<14}  {text:<30}  {status}     {outcome:<15}  {event_id}")
+        statuses, outcomes, ids = zip(*answers)
+        expect(outcomes == ("accepted", "duplicate", "duplicate", "accepted", "accepted", "duplicate"),
+               "the answers should be accepted, duplicate, duplicate, accepted, accepted, duplicate")
+        expect(statuses == (200, 200, 200, 200, 202, 200), "the queued event should get 202, all others 200")
+        expect(ids[1] == ids[2] == ids[0] and ids[5] == ids[4] and len(set(ids)) == 3,
+               "the duplicates should name their first event, the others be events of their own")
+
+    def deliveries(self):
+        with open(self.deliveries_path, encoding="utf-8") as file:
+            return [json.loads(line) for line in file if line.endswith("\n")]
 
     def show_deliveries(self):
-        with open(self.deliveries_path, encoding="utf-8") as file:
-            deliveries = [json.loads(line) for line in file]
-        print(f"\nThe receiver got {len(deliveries)} deliveries of 4 requests")
+        """The queued event is delivered after its sender has its answer."""
+        end = time.monotonic() + DELIVERY_S
+        pause = threading.Event()
+        while len(self.deliveries()) < 3:
+            expect(time.monotonic() < end, f"the receiver did not get three deliveries within {DELIVERY_S} s")
+            pause.wait(0.02)
+        deliveries = self.deliveries()
+        print(f"\nThe receiver got {len(deliveries)} deliveries of {len(REQUESTS)} requests")
         for line in deliveries:
-            print(f"  {line['delivery']}  event {line['event_id']}  action {json.loads(line['body'])['action']!r}")
-        expect([json.loads(line["body"]) for line in deliveries] == [EVENT, CHANGED],
-               "the receiver should have got the two different events, once each")
+            print(f"  {line['delivery']}  event {line['event_id']}  {line['path']:<14}  {line['body']:.40}")
+        expect([json.loads(line["body"]) for line in deliveries] == [EVENT, CHANGED, ORDER],
+               "the receiver should have got the three different events, once each")
 
     def show_journal(self):
         """The journal belongs to the running gateway alone, so it is read while the gateway is down."""
@@ -167,10 +184,11 @@ class Demo:
         print("  event id                              route   state      status  duplicates  body bytes")
         for event_id, route, state, status, duplicates, size in rows:
             print(f"  {uuid.UUID(bytes=event_id)}  {route:<6}  {state:<9}  {status}     {duplicates:<10}  {size}")
-        expect([row[4] for row in rows] == [2, 0], "there should be two rows, the first with 2 duplicates")
+        expect([row[2] for row in rows] == ["delivered"] * 3, "every event should be delivered")
+        expect([row[4] for row in rows] == [2, 0, 1], "there should be three rows, with 2, 0 and 1 duplicates")
 
     def show_restart(self):
-        status, outcome, _ = self.send(EVENT)
+        status, outcome, _ = self.send(*REQUESTS[0][::2])
         print(f"\nStarted again: the first event once more gets {status} {outcome}, a restart forgets nothing")
         expect(outcome == "duplicate", "after the restart the event should still be a duplicate")
 

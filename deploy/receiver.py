@@ -19,7 +19,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         Receiver.deliveries += 1
         line = {"delivery": Receiver.deliveries, "event_id": self.headers.get("Postern-Event-Id"), "path": self.path,
-                "github_delivery": self.headers.get("X-GitHub-Delivery"), "body": body.decode("utf-8", "replace")}
+                "attempt": self.headers.get("Postern-Attempt"), "body": body.decode("utf-8", "replace")}
         Receiver.log.write(json.dumps(line) + "\n")
         Receiver.log.flush()
         answer = json.dumps({"received": Receiver.deliveries}).encode()
