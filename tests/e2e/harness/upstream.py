@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 from .process import die_with_parent
 from .wait import wait_until
@@ -107,6 +108,11 @@ class Upstream:
     def connections(self):
         """How many connections were ever accepted."""
         return self.command()["connections"]
+
+    def wait_abandoned(self):
+        """Waits until it has read all that its clients, who are dead, had sent; when that was, by its clock."""
+        wait_until(lambda: self.command()["open"] == 0, "its connections have ended")
+        return time.time()
 
     def records(self):
         """What the log says of each request, with the end of its answer, if it came to that."""

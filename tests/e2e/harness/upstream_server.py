@@ -151,7 +151,7 @@ class Server:
                 self.unlisten()
         for connection in connected if "cut" in command else idle if "close_idle" in command else []:
             end(connection)
-        return {"port": self.port, "connections": self.connections, "idle": len(idle)}
+        return {"port": self.port, "connections": self.connections, "idle": len(idle), "open": len(self.open)}
 
     def gate(self, name):
         return self.gates.setdefault(name, threading.Event())
