@@ -130,8 +130,6 @@ static enum status look_back(struct courier *courier)
     struct gateway *gateway = courier->gateway;
     if (!gateway->tidies || gateway->config->dedup != DEDUP_REDIS)
         return STATUS_OK;
-    if (!gateway->queue->backend->orphans) /* until every backend has it */
-        return STATUS_OK;
     return orphans_open(gateway, courier->routes, &courier->orphans);
 }
 
