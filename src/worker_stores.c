@@ -148,8 +148,7 @@ static void on_queue_changed(void *arg, bool up, struct slice detail)
     struct worker *worker = arg;
     log_line(worker->process->log, up ? LOG_INFO : LOG_WARN, up ? "queue is up" : "queue is down",
              LOG_INT("worker", worker->index), LOG_TEXT("detail", detail));
-    if (!up)
-        worker_heard(worker, AWAITED_ORPHANS); /* nobody can look back now */
+    worker->gateway.queue_is_away = !up;
 }
 
 /* ---- opening ---- */

@@ -131,8 +131,9 @@ static void declare_stores(struct metrics *m, struct books *b)
                                        NULL);
     b->dedup_keys = metrics_gauge(m, "postern_dedup_memory_keys",
                                   "Keys in memory: of the memory store, or of L1.", NULL);
-    b->journal_up =
-        metrics_gauge(m, "postern_journal_up", "Workers whose journal takes batches.", NULL);
+    b->journal_up = metrics_gauge(
+        m, "postern_journal_up",
+        "Workers whose journal's database takes batches (the spool is not it).", NULL);
     b->journal_rows = metrics_counter(m, "postern_journal_rows_total", "Records committed.", NULL);
     b->journal_batches =
         metrics_counter(m, "postern_journal_batches_total", "Batches committed.", NULL);
@@ -316,7 +317,7 @@ static void publish_dedup(struct account *account, struct dedup *dedup)
 static void publish_journal(struct account *account, const struct journal_stats *s, uint64_t now_ms)
 {
     const struct books *b = account->books;
-    metric_set(account->cells, b->journal_up, s->up);
+    metric_set(account->cells, b->journal_up, s->up && !s->spool.away);
     metric_set(account->cells, b->journal_rows, s->rows);
     metric_set(account->cells, b->journal_batches, s->batches);
     metric_set(account->cells, b->journal_dropped, s->dropped);

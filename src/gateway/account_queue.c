@@ -71,11 +71,15 @@ static void declare_states(struct metrics *m, struct queue_series *s)
 static void declare_spool(struct metrics *m, struct queue_series *s)
 {
     s->spool_rows = metrics_gauge(m, "postern_spool_rows", "Events in the spool.", NULL);
+    s->spool_refused = metrics_gauge(m, "postern_spool_refused_rows",
+                                     "Events in it that the database refuses for good: they stay.",
+                                     NULL);
     s->spool_bytes = metrics_gauge(m, "postern_spool_bytes", "Its size on disk.", NULL);
     s->spool_oldest =
         metrics_gauge(m, "postern_spool_oldest_seconds", "Age of its oldest event.", NULL);
     s->spool_away = metrics_gauge(m, "postern_spool_in_use",
-                                  "1 while appends go to the spool: the database is away.", NULL);
+                                  "Workers whose appends go to the spool: the database is away.",
+                                  NULL);
     s->spool_full =
         metrics_gauge(m, "postern_spool_full", "1 at its cap, or the disk at its floor.", NULL);
     s->spool_set_aside = metrics_gauge(m, "postern_spool_set_aside",
@@ -148,13 +152,16 @@ void account_spool(struct account *account, const struct spool_stats *stats, uin
     const struct queue_series *s = &account->books->queue;
     uint64_t oldest_ms =
         stats->oldest_at_ms && wall_ms > stats->oldest_at_ms ? wall_ms - stats->oldest_at_ms : 0;
-    metric_set(account->cells, s->spool_rows, stats->rows);
-    metric_set(account->cells, s->spool_bytes, stats->bytes);
-    metric_set(account->cells, s->spool_oldest, oldest_ms / 1000);
     metric_set(account->cells, s->spool_away, stats->away);
-    metric_set(account->cells, s->spool_full, stats->full);
-    metric_set(account->cells, s->spool_set_aside, stats->set_aside);
     metric_set(account->cells, s->spooled_total, stats->spooled_total);
     metric_set(account->cells, s->drained_total, stats->drained_total);
+    if (!account->tells_shared)
+        return;
+    metric_set(account->cells, s->spool_rows, stats->rows);
+    metric_set(account->cells, s->spool_refused, stats->refused);
+    metric_set(account->cells, s->spool_bytes, stats->bytes);
+    metric_set(account->cells, s->spool_oldest, oldest_ms / 1000);
+    metric_set(account->cells, s->spool_full, stats->full);
+    metric_set(account->cells, s->spool_set_aside, stats->set_aside);
     metric_set(account->cells, s->spool_torn, stats->torn_bytes);
 }

@@ -113,7 +113,5 @@ void gateway_publish(struct gateway *gateway)
 {
     if (gateway->courier)
         courier_publish(gateway->courier);
-    if (gateway->tidies)
-        account_spool(gateway->account, &gateway->journal->stats.spool,
-                      gateway->loop->clock.wall_ms);
+    account_spool(gateway->account, &gateway->journal->stats.spool, gateway->loop->clock.wall_ms);
 }

@@ -13,12 +13,13 @@
 /* With the row's lease (two thirds of the claim's) it is below the claim's lease, from 10 s on. */
 #define LOOK_MS 3000u
 #define AWAY_MS 1000u /* the queue could not be asked */
+#define FIRST_MS 50u  /* the same, while the worker waits for the look back */
 
 struct orphans {
     struct gateway *gateway;
     struct queue_orphans page;
     size_t pending; /* settles under way */
-    bool asking, draining, has_looked_back;
+    bool asking, draining, has_told;
     struct deadline look_at;
 };
 
@@ -31,9 +32,18 @@ static void look_in(struct orphans *orphans, uint64_t in_ms)
 static void tell_looked_back(struct orphans *orphans)
 {
     struct gateway *gateway = orphans->gateway;
-    if (!orphans->has_looked_back && gateway->looked_back)
+    if (!orphans->has_told && gateway->looked_back)
         gateway->looked_back(gateway);
-    orphans->has_looked_back = true;
+    orphans->has_told = true;
+}
+
+/* What can be seen now was seen (the spool's, if there is one); the database is known to be away,
+ * so that the worker needs to wait no longer. */
+static void looked_in_vain(struct orphans *orphans)
+{
+    if (orphans->gateway->queue_is_away)
+        tell_looked_back(orphans);
+    look_in(orphans, orphans->has_told ? AWAY_MS : FIRST_MS);
 }
 
 /* The page is over when it was told and each of its claims is answered. */
@@ -46,7 +56,7 @@ static void go_on(struct orphans *orphans)
         return;
     }
     if (orphans->page.status != STATUS_OK) {
-        look_in(orphans, AWAY_MS);
+        looked_in_vain(orphans);
         return;
     }
     orphans->page.from_start = false;

@@ -10,6 +10,8 @@ from harness.wait import wait_until
 
 BUDGET_S = 2.0 # an answer that needed the dead store's time-out (250 ms) and the upstream
 
+NO_SPOOL = {"spool": {"enabled": False}}
+
 
 def timed(call):
     start = time.monotonic()
@@ -177,9 +179,11 @@ def test_postgres_frozen_async(lab):
 
 @pytest.mark.smoke
 def test_postgres_away_durable(lab):
+    """Without a spool; with one: test_23_spool.py."""
     postgres = lab.own_postgres().start()
     url = postgres.create_database()
-    gateway = lab.gateway(stores=lab.stores("memory+postgres", postgres_url=url), routes=[route(ack="durable")])
+    gateway = lab.gateway(stores=lab.stores("memory+postgres", postgres_url=url), routes=[route(ack="durable")],
+                          journal=NO_SPOOL)
     assert gateway.post("/", "before").outcome == "accepted"
     assert rows(postgres, url) == 1, "durable: the row is there before the answer"
     wait_until(lambda: journal_is_up(gateway), "the link shows in the metrics")
@@ -196,7 +200,7 @@ def test_postgres_away_durable(lab):
 def test_postgres_away_at_start(lab):
     postgres = lab.own_postgres()
     gateway = lab.make_gateway(stores=lab.stores("redis+postgres", postgres_url=postgres.url("postgres")),
-                               routes=[route("durable", "/durable", ack="durable"), route()])
+                               routes=[route("durable", "/durable", ack="durable"), route()], journal=NO_SPOOL)
     gateway.start(stores=False)
     assert gateway.post("/", "one").outcome == "accepted"
     assert gateway.post("/durable", "one").status == 503
@@ -208,7 +212,8 @@ def test_postgres_away_at_start(lab):
 def test_postgres_restart_under_load_loses_nothing_durable(lab):
     postgres = lab.own_postgres().start()
     url = postgres.create_database()
-    gateway = lab.gateway(stores=lab.stores("redis+postgres", postgres_url=url), routes=[route(ack="durable")])
+    gateway = lab.gateway(stores=lab.stores("redis+postgres", postgres_url=url), routes=[route(ack="durable")],
+                          journal=NO_SPOOL)
     accepted = []
     with gateway.connect(30) as connection:
         for number in range(300):
@@ -232,7 +237,7 @@ def test_postgres_restart_under_load_loses_nothing_durable(lab):
 def test_buffer_bound_is_counted_and_shown(lab):
     postgres = lab.own_postgres().start()
     url = postgres.create_database()
-    gateway = lab.gateway(stores=lab.stores("memory+postgres", postgres_url=url), journal={"buffer": "1MiB"})
+    gateway = lab.gateway(stores=lab.stores("memory+postgres", postgres_url=url), journal={"buffer": "1MiB", **NO_SPOOL})
     postgres.kill()
     body = b"x" * 100000
     with gateway.connect() as connection:

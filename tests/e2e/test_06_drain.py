@@ -94,7 +94,7 @@ def test_buffered_records_are_written(lab):
 def test_records_that_could_not_be_written_show_in_the_exit_status(lab):
     postgres = lab.own_postgres().start()
     gateway = lab.gateway(stores=lab.stores("redis+postgres", postgres_url=postgres.create_database()),
-                          drain={"timeout": "1s"})
+                          drain={"timeout": "1s"}, journal={"spool": {"enabled": False}})
     postgres.kill()
     assert gateway.post("/", "lost").outcome == "accepted"
     assert gateway.stop() != 0

@@ -57,7 +57,8 @@ struct queue_series {
     metric_id up, taken, fenced, leases_lost, errors, pending;
     metric_id results[QUEUE_RESULTS];
     metric_id queued, dead, parked, oldest_due, parked_total, unparked_total, expired_total;
-    metric_id spool_rows, spool_bytes, spool_oldest, spool_away, spool_full, spool_set_aside;
+    metric_id spool_rows, spool_refused, spool_bytes, spool_oldest, spool_away, spool_full,
+        spool_set_aside;
     metric_id spooled_total, drained_total, spool_torn;
 };
 
@@ -138,7 +139,7 @@ void account_courier(struct account *account, const uint64_t results[QUEUE_RESUL
 /* A round of tidying succeeded. */
 void account_queue(struct account *account, const struct queue_upkeep *upkeep);
 
-/* Publishes the spool; `wall_ms` is now. Only the worker that tells what is shared does. */
+/* Publishes the spool; `wall_ms` is now. */
 void account_spool(struct account *account, const struct spool_stats *stats, uint64_t wall_ms);
 
 /* Declares the series of queue, lanes and spool; for books_open. */

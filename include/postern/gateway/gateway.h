@@ -39,9 +39,10 @@ struct gateway {
     struct journal *journal;
     struct queue *queue; /* NULL: this worker delivers nothing (then no route is mode: queue) */
     /* Runs once, from the loop, when what a gateway that died may have left unsettled was looked
-     * at; only on the worker that tidies, and with Redis (a memory store loads its keys from the
-     * journal). NULL is fine. */
+     * at, or as much of it as can be seen while the queue is away; only on the worker that tidies,
+     * and with Redis (a memory store loads its keys from the journal). NULL is fine. */
     void (*looked_back)(struct gateway *gateway);
+    bool queue_is_away;          /* the owner knows that its database can't be reached now */
     bool tidies;                 /* this worker tidies the queue, for the process */
     struct upstream **upstreams; /* by index in config->upstreams */
     struct log *log;
