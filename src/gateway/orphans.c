@@ -10,8 +10,10 @@
 #include <stdlib.h>
 
 #define ORPHANS_PAGE 256u
-/* With the row's lease (two thirds of the claim's) it is below the claim's lease, from 10 s on. */
-#define LOOK_MS 3000u
+/* A row's lease is two thirds of its claim's: looking at an eighth of the shortest lease finds it
+ * in time to settle the claim before that ends. */
+#define LOOKS_PER_LEASE 8u
+#define LOOK_MAX_MS 3000u
 #define AWAY_MS 1000u /* the queue could not be asked */
 #define FIRST_MS 50u  /* the same, while the worker waits for the look back */
 
@@ -20,6 +22,7 @@ struct orphans {
     struct queue_orphans page;
     size_t pending; /* settles under way */
     bool asking, draining, has_told;
+    uint32_t look_ms; /* between two looks */
     struct deadline look_at;
 };
 
@@ -64,7 +67,7 @@ static void go_on(struct orphans *orphans)
     orphans->page.after_id = orphans->page.until_id;
     if (!orphans->page.more)
         tell_looked_back(orphans);
-    look_in(orphans, orphans->page.more ? 0 : LOOK_MS);
+    look_in(orphans, orphans->page.more ? 0 : orphans->look_ms);
 }
 
 static void on_settled(void *arg)
@@ -112,6 +115,15 @@ static void on_look(struct deadline *deadline)
     queue_orphans(orphans->gateway->queue, &orphans->page);
 }
 
+static uint32_t look_every_ms(const struct config *config)
+{
+    uint32_t every_ms = LOOK_MAX_MS;
+    for (size_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].lease_ms / LOOKS_PER_LEASE < every_ms)
+            every_ms = config->routes[i].lease_ms / LOOKS_PER_LEASE;
+    return every_ms;
+}
+
 enum status orphans_open(struct gateway *gateway, const struct queue_route *routes,
                          struct orphans **ret_orphans)
 {
@@ -125,6 +137,7 @@ enum status orphans_open(struct gateway *gateway, const struct queue_route *rout
                                            .limit = ORPHANS_PAGE,
                                            .orphan = on_orphan,
                                            .ended = on_page_ended};
+    orphans->look_ms = look_every_ms(gateway->config);
     orphans->look_at.expired = on_look;
     look_in(orphans, 0);
     *ret_orphans = orphans;
