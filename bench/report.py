@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table that bench/run prints and docs/performance.md holds."""
+"""The tables that bench/run prints and docs/performance.md holds, each part's between markers of its own."""
 import os
 import platform
 import statistics
 import subprocess
 
 BASE = "nginx plain proxy"
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+ACCEPT = "postern queue: accept only (redis + postgres)"
 
-# DESIGN section 9: case -> (what it is called there, ratio to reach)
+# DESIGN section 9: case -> ratio to reach
 GOALS = {
     "postern unique (redis + postgres async)": 1.25,
     "postern duplicate through redis": 0.65,
     "postern duplicate from L1": 0.45,
+    ACCEPT: 1.0,
 }
 
 
@@ -25,12 +26,28 @@ def median(results, name, field):
     return statistics.median(figures[field] for figures in results[name])
 
 
+def spread(values, form=".2f"):
+    """The median of all rounds, the least and the greatest."""
+    return f"{statistics.median(values):{form}} ({min(values):{form}} … {max(values):{form}})"
+
+
+def table(titles, rows):
+    lines = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles)]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join(lines) + "\n\n"
+
+
 def row(results, name):
-    values = ratios(results, name)
-    goal = f"≤ {GOALS[name]}" if name in GOALS else ""
-    return (f"| {name} | {median(results, name, 'rps'):,.0f} | {median(results, name, 'cpu_us'):.1f} | "
-            f"{statistics.median(values):.2f} ({min(values):.2f} … {max(values):.2f}) | {goal} | "
-            f"{median(results, name, 'p50_us') / 1000:.1f} / {median(results, name, 'p99_us') / 1000:.1f} |")
+    return (name, f"{median(results, name, 'rps'):,.0f}", f"{median(results, name, 'cpu_us'):.1f}", spread(ratios(results, name)),
+            f"≤ {GOALS[name]}" if name in GOALS else "",
+            f"{median(results, name, 'p50_us') / 1000:.1f} / {median(results, name, 'p99_us') / 1000:.1f}")
+
+
+def compared(results, args):
+    """Cases beside nginx's plain proxy."""
+    titles = ("case", "requests/s", "CPU µs/request", "CPU against nginx plain: median (min … max)", "goal", "p50 / p99 ms")
+    return (f"{args.rounds} rounds of {args.seconds} s each, 1 KiB JSON POSTs, 64 keep-alive connections, one worker each.\n\n"
+            + table(titles, [row(results, name) for name in results]))
 
 
 def commit():
@@ -38,23 +55,14 @@ def commit():
     return out.stdout.strip() or "unknown"
 
 
-def table(results, memory, rounds, seconds):
-    lines = [
-        f"Measured at commit {commit()} on {os.cpu_count()} cores ({platform.machine()}), {rounds} rounds of {seconds} s each, "
-        "1 KiB JSON POSTs, 64 keep-alive connections, one worker each.",
-        "",
-        "| case | requests/s | CPU µs/request | CPU against nginx plain: median (min … max) | goal | p50 / p99 ms |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [row(results, name) for name in results]
-    if memory:
-        lines += ["", "| memory | bytes |", "|---|---|"]
-        lines += [f"| {name} | {value:,.0f} |" for name, value in memory.items()]
-    return "\n".join(lines) + "\n"
+def measured():
+    return f"Measured at commit {commit()} on {os.cpu_count()} cores ({platform.machine()}). "
 
 
-def write(path, text):
+def write(path, part, text):
+    """Replaces what the page has between the part's markers."""
+    begin, end = f"<!-- bench:{part}:begin -->", f"<!-- bench:{part}:end -->"
     page = path.read_text()
-    before, rest = page.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    path.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+    before, rest = page.split(begin, 1)
+    after = rest.split(end, 1)[1]
+    path.write_text(f"{before}{begin}\n{text.rstrip()}\n{end}{after}")
