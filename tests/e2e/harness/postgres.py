@@ -75,6 +75,11 @@ class Postgres(Process):
         self.stop()
         return self.start()
 
+    def end_backends(self):
+        """Ends all client connections, as an administrator does."""
+        names = {pid: read_command(pid) for pid in children_of(self.pid)}
+        signal_all([pid for pid, name in names.items() if "127.0.0.1(" in name], signal.SIGTERM)
+
     def answers(self):
         assert self.is_running(), self.tail()
         return self.psql("SELECT 1", "postgres", check=False).stdout == "1\n"
@@ -125,6 +130,14 @@ def signal_all(pids, number):
             os.kill(pid, number)
         except ProcessLookupError:
             pass
+
+
+def read_command(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def children_of(pid):
