@@ -111,7 +111,7 @@ static void note_spool(struct spooled *self, struct spool_stats *stats)
 {
     sqlite_store_spool_stats(self->store, stats);
     stats->there = true;
-    stats->away = self->journal.state == SPOOLED_AWAY;
+    stats->away = self->journal.state != SPOOLED_HERE; /* trying is not having */
     stats->spooled_total = self->journal.spool->journal.stats.rows;
     stats->drained_total = self->journal.drain.drained;
     stats->refused = self->journal.drain.refused;
