@@ -51,12 +51,15 @@ void front_watch_waiters(struct front *front, uint64_t at_ms)
 }
 
 /* A stalled batch also means that the database is down: later ops are told so at once instead of
- * waiting as long again. */
+ * waiting as long again, until one is committed. When all of it was withdrawn none ever would be.
+ */
 static void give_up(struct front *front, struct batch *batch)
 {
     if (front->down_since_ms == 0)
         front->down_since_ms = batch->first_wait_ms;
     front_give_up_waiting(front, batch);
+    if (front->journal.stats.up && list_is_empty(&front->queue))
+        front->down_since_ms = 0;
 }
 
 /* Gives up waiting for every batch whose first op has waited too long; looks again when the next

@@ -208,6 +208,23 @@ Test(front_queue, a_batch_with_nothing_left_is_gone)
     cr_assert_eq(here.front.down_since_ms, 0, "nothing else would prove that it works");
 }
 
+/* The link was busy with something else for that long: nothing would ever prove that it works. */
+Test(front_queue, with_nothing_left_to_prove_it_the_database_is_not_down)
+{
+    struct call call, next;
+    here.held = true;
+    append(&call, JOURNAL_DURABLE);
+    turn(WAIT_MS + DEADLINE_TICK_MS);
+    cr_assert_eq(call.op.status, STATUS_UNAVAILABLE);
+    turn(5 * WAIT_MS);
+    here.held = false;
+    append(&next, JOURNAL_DURABLE);
+    turn(0);
+    cr_assert_not_null(here.sent, "it was taken");
+    commit(&here);
+    cr_assert_eq(next.op.status, STATUS_OK);
+}
+
 Test(front_queue, lost_in_flight_it_waits_for_the_proof)
 {
     struct call call;
