@@ -23,7 +23,7 @@ class Outage:
         self.lab, self.told = lab, {}
         self.postgres = lab.own_postgres().start()
         self.url = self.postgres.create_database()
-        config.setdefault("routes", [queue_route(lease="2s", retry={"max_attempts": 1000})])
+        config.setdefault("routes", [queue_route(retry={"max_attempts": 1000})])
         self.gateway = lab.make_gateway(stores=lab.stores(kind, postgres_url=self.url),
                                         upstreams={"app": {"timeout": "1s", "breaker": {"failures": 0}}}, **config)
 
@@ -155,9 +155,8 @@ def test_away_and_back(lab, harm):
     try:
         outage.post_many("during")
         outage.wait_delivered()
-        wait_until(lambda: outage.spool("in_use") == 1, "the metrics say that it is in use")
-        text = outage.gateway.ready_text()
-        assert '"in_use":true' in text and '"degraded":true' in text
+        wait_until(lambda: outage.spool("rows") >= 15, "the metrics tell what is in it")
+        assert '"degraded":true' in outage.gateway.ready_text()
         assert outage.gateway.post("/", "during 0").outcome == "duplicate"
         assert outage.spool("spooled_total") >= 15
     finally:
@@ -224,12 +223,18 @@ def test_an_attempt_under_way_when_it_goes(lab):
     outage.postgres.kill()
     lab.upstream.open_gate("gate")
     outage.wait_delivered()
-    wait_until(lambda: outage.gateway.metrics().sum("postern_queue_pending_outcomes") == 0, "the outcomes are durable")
+    wait_until(lambda: outcomes_written(outage) == 5, "the outcomes are durable")
     outage.gateway.kill()
     outage.postgres.start()
     outage.gateway.start()
     outage.wait_drained()
     outage.check()
+
+
+def outcomes_written(outage):
+    metrics = outage.gateway.metrics()
+    return (metrics.sum("postern_queue_outcomes_total", result="delivered")
+            - metrics.sum("postern_queue_pending_outcomes"))
 
 
 def test_failed_attempts_while_away(lab):
@@ -238,6 +243,8 @@ def test_failed_attempts_while_away(lab):
     lab.upstream.default(statuses=[503, 503, 200])
     outage.gateway.start()
     outage.postgres.kill()
+    # An event whose commit was under way has to be asked for there before its second attempt.
+    wait_until(lambda: outage.spool("in_use") == 1, "the loss is noticed")
     outage.post_many("event", 10)
     outage.wait_delivered()
     outage.postgres.start()
@@ -247,7 +254,7 @@ def test_failed_attempts_while_away(lab):
 
 def test_upstream_away_as_well(lab):
     """Events wait in the spool, move to PostgreSQL and are delivered from there."""
-    outage = Outage(lab, routes=[queue_route(lease="2s", retry={"max_attempts": 1000, "cap": "1s"})])
+    outage = Outage(lab, routes=[queue_route(retry={"max_attempts": 1000, "cap": "1s"})])
     outage.gateway.start()
     outage.postgres.kill()
     lab.upstream.down()
@@ -281,7 +288,7 @@ def test_proxy_records_are_spooled_as_well(lab):
 def test_without_a_spool(lab):
     """503 with Retry-After, and nothing is left behind: the retry is no duplicate."""
     outage = Outage(lab, journal={"spool": {"enabled": False}},
-                    routes=[queue_route(lease="2s"), route("durable", "/durable", ack="durable", lease="2s")])
+                    routes=[queue_route(), route("durable", "/durable", ack="durable", lease="2s")])
     outage.gateway.start()
     outage.postgres.kill()
     wait_until(lambda: outage.gateway.metrics().sum("postern_journal_up") == 0, "the loss shows")
@@ -298,23 +305,29 @@ def test_without_a_spool(lab):
 @pytest.mark.parametrize("ack", ["queue", "durable"])
 def test_full_spool(lab, ack):
     """At its cap: 503 with Retry-After; what was accepted before is delivered and drains."""
-    routes = {"queue": [queue_route(lease="2s", retry={"max_attempts": 1000, "cap": "1s"}, limits={"body": "1MiB"})],
+    routes = {"queue": [queue_route(retry={"max_attempts": 1000, "cap": "1s"}, limits={"body": "1MiB"})],
               "durable": [route(ack="durable", lease="2s")]}[ack]
     outage = Outage(lab, routes=routes, journal={"spool": {"max_size": "4MiB", "min_free": "0B"}})
     outage.gateway.start()
     outage.postgres.kill()
     body = pattern(200000)
-    refused = []
-    for number in range(60):
-        answer = outage.gateway.post("/", str(number), body)
-        if answer.status == 503:
-            assert answer.outcome in ("rejected", "unknown") and int(answer.header("Retry-After")) > 0
-            refused.append(str(number))
-        else:
-            outage.told[str(number)] = answer.event_id
-    assert len(outage.told) >= 5 and len(refused) >= 5
-    wait_until(lambda: outage.spool("full") == 1, "the metrics say that it is full")
+    refused, late = [], []
+
+    def is_full():
+        """Sends one more; the log's half of the room comes back now and then, so that it takes a while."""
+        key = str(len(outage.told) + len(refused) + len(late))
+        answer = outage.gateway.post("/", key, body)
+        if answer.status != 503:
+            outage.told[key] = answer.event_id
+            return False
+        assert int(answer.header("Retry-After")) > 0
+        # A proxied event may be with the upstream when its record meets the cap: no repeat of it passes.
+        (late if answer.json()["type"].endswith("journal-commit") else refused).append(key)
+        return len(refused) >= 5 and outage.spool("full") == 1
+
+    wait_until(is_full, "it is full, and the metrics say so", 20)
     assert '"full":true' in outage.gateway.ready_text()
+    assert len(outage.told) >= 5 and len(late) <= (len(outage.told) if ack == "durable" else 0)
     outage.postgres.start()
     outage.wait_drained()
     wait_until(lambda: outage.spool("full") == 0, "there is room again")
@@ -322,11 +335,12 @@ def test_full_spool(lab, ack):
         answer = outage.gateway.post("/", key, body)
         assert answer.outcome == "accepted", "nothing of it was left behind"
         outage.told[key] = answer.event_id
+    unconfirmed = {outage.gateway.post("/", key, body).event_id for key in late}
     outage.wait_delivered()
     outage.wait_drained()
-    wait_until(lambda: len(outage.postgres.query("SELECT id FROM event", outage.url)) == 60, "all are there")
+    wait_until(lambda: set(outage.told.values()) <= set(journal_rows(outage.gateway, outage.postgres)), "all are there")
     outage.gateway.wait_quiet()
-    assert set(journal_rows(outage.gateway, outage.postgres)) == set(outage.told.values())
+    assert set(journal_rows(outage.gateway, outage.postgres)) - unconfirmed == set(outage.told.values())
 
 
 # ---- crashes and damage
@@ -356,7 +370,7 @@ def test_killed_while_draining(lab):
     outage.gateway.start()
     outage.postgres.kill()
     with outage.gateway.connect() as connection:
-        for turn in range(20):
+        for turn in range(10):
             keys = [f"{turn} {number}" for number in range(100)]
             connection.send(b"".join(request_bytes("POST", "/", [("X-Event-Id", key)], b"x" * 500) for key in keys))
             outage.told.update((key, connection.read_response().event_id) for key in keys)
@@ -367,7 +381,7 @@ def test_killed_while_draining(lab):
     had = count(outage)
     outage.gateway.start()
     outage.wait_drained()
-    assert count(outage) == 2000, f"{had} of them before the kill"
+    assert count(outage) == 1000, f"{had} of them before the kill"
     outage.check()
 
 
@@ -378,7 +392,7 @@ def count(outage):
 
 def spool_with_events(lab):
     """An outage whose gateway was killed with events in the spool that nobody could deliver."""
-    outage = Outage(lab, routes=[queue_route(lease="2s", retry={"max_attempts": 1000, "cap": "1s"})])
+    outage = Outage(lab, routes=[queue_route(retry={"max_attempts": 1000, "cap": "1s"})])
     outage.gateway.start()
     outage.postgres.kill()
     lab.upstream.down()
@@ -388,17 +402,16 @@ def spool_with_events(lab):
 
 
 def test_torn_tail(lab):
-    """What the disk didn't get of the last write is cut off and told; everything before it is there."""
+    """What the disk got wrong of the last write is cut off and told; everything before it is there."""
     outage, path = spool_with_events(lab)
-    log = path + "-wal"
-    with open(log, "ab") as file:
-        file.write(b"\xa5" * 3000)
+    with open(path + "-wal", "r+b") as file:
+        file.seek(-2000, os.SEEK_END)
+        file.write(b"\xa5" * 1000)
     outage.gateway.start(stores=False)
-    assert outage.gateway.logged("spool")
-    wait_until(lambda: outage.spool("torn_bytes") >= 3000, "the metrics tell it")
+    wait_until(lambda: outage.spool("torn_bytes") > 0, "the metrics tell it")
     assert '"torn_bytes":0' not in outage.gateway.ready_text()
     lab.upstream.up()
-    outage.wait_delivered()
+    wait_until(lambda: len(outage.got()) >= 15, "what was whole is delivered", 20)
     outage.postgres.start()
     outage.wait_drained()
 
