@@ -57,15 +57,18 @@ static size_t count_ok(void)
 
 static uint64_t wanted;
 
+/* Those before it may have left fewer. */
 static bool has_drained(void)
 {
-    return spooled_stats()->drained_total >= wanted;
+    return spooled_stats()->drained_total >= wanted || spooled_is_empty();
 }
 
 /* A loop of its own: the parent's must not be touched. */
 static _Noreturn void drain_until_killed(int begun_fd)
 {
-    cr_assert_eq(loop_open(rig.loop), STATUS_OK);
+    alarm(60); /* it must not outlive a test that has failed */
+    if (loop_open(rig.loop) != STATUS_OK)
+        _exit(1);
     spooled_open_workers(1);
     rig_run_until(has_drained);
     if (write(begun_fd, "x", 1) != 1)
@@ -179,6 +182,7 @@ Test(spooled_crash_cold, a_spool_that_cannot_be_written_leaves_nothing_behind)
 /* In doubt and with a spool that fails it waits for PostgreSQL, and is told the truth. */
 Test(spooled_crash, what_is_in_doubt_waits_for_postgresql_when_the_spool_fails)
 {
+    spooled_reopen_quietly();
     signal(SIGXFSZ, SIG_IGN);
     limit_files_to(4096);
     pg_server_freeze(&rig.server);
@@ -200,6 +204,7 @@ Test(spooled_crash, what_is_in_doubt_waits_for_postgresql_when_the_spool_fails)
 Test(spooled_crash, what_waits_when_it_closes_goes_to_the_spool)
 {
     struct append buffered;
+    spooled_reopen_quietly();
     pg_server_freeze(&rig.server);
     submit(&many[many_count++]);
     rig_run_for(50);
@@ -210,7 +215,7 @@ Test(spooled_crash, what_waits_when_it_closes_goes_to_the_spool)
     spooled_close_workers();
     cr_assert_eq(count_ok(), 2);
     cr_assert_eq(spooled_number("SELECT count(*) FROM event"), 3);
-    cr_assert_leq(spooled_number("SELECT count(*) FROM event WHERE doubtful = 1"), 1);
+    cr_assert_eq(spooled_number("SELECT count(*) FROM event WHERE doubtful = 1"), 1);
     pg_server_stop(&rig.server);
     pg_server_run(&rig.server);
     spooled_open_workers(1);

@@ -43,7 +43,7 @@ static void open_worker(size_t index)
     if (index == 0 && spooled.count == 0)
         uuid_source_init(&owners);
     worker->owner = opts.owner = uuid_v7(&owners, rig.loop->clock.wall_ms);
-    opts.housekeeper = index == 0;
+    opts.housekeeper = index == 0 && !spooled.is_quiet;
     struct spooled_opts both = {.store = spooled.store,
                                 .owner = worker->owner,
                                 .drains = index == 0,
@@ -106,6 +106,14 @@ void spooled_close_workers(void)
     if (spooled.store)
         sqlite_store_close(spooled.store);
     spooled.store = NULL;
+}
+
+void spooled_reopen_quietly(void)
+{
+    spooled_close_workers();
+    spooled.is_quiet = true;
+    spooled_open_workers(1);
+    rig_run_until(spooled_is_here);
 }
 
 static void remove_folder(void)

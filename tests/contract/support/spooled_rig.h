@@ -23,6 +23,7 @@ struct spooled_rig {
     char folder[64], path[96];
     struct sqlite_opts spool;
     struct sqlite_store *store;
+    bool is_quiet; /* no worker keeps house: its journal's link is free for batches */
     struct spooled_worker workers[SPOOLED_WORKERS];
     size_t count;
 };
@@ -38,6 +39,9 @@ void spooled_rig_close(void);
 /* Opens the spool and workers; closes them. Owners are new ones each time. */
 void spooled_open_workers(size_t count);
 void spooled_close_workers(void);
+
+/* Opens one worker again, that doesn't keep house, and waits until it is up. */
+void spooled_reopen_quietly(void);
 
 /* Closes the spool's file, runs statements on it or asks for a number, and opens it again. No
  * worker may be open. */
