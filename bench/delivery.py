@@ -136,4 +136,4 @@ def memory(run, args):
     # Two rounds of tidying, which looks at all rows, are 20 s.
     rows = many(run, 200000, 5) if args.quick else many(run, 1000000, 12)
     rows.append(accepted(run, 20000 if args.quick else 100000))
-    return report.table(("memory of the gateway", "MiB", "goal"), rows)
+    return "The upstream is down; then it is started.\n\n" + report.table(("memory of the gateway", "MiB", "goal"), rows)
