@@ -111,14 +111,19 @@ static void note_spool(struct spooled *self, struct spool_stats *stats)
 {
     sqlite_store_spool_stats(self->store, stats);
     stats->there = true;
-    stats->away = self->journal.state != SPOOLED_HERE; /* trying is not having */
+    /* Trying is not having, as long as something waits for it; without work nobody can tell. */
+    stats->away = self->journal.state == SPOOLED_AWAY ||
+                  (self->journal.state == SPOOLED_TRYING && stats->rows > 0);
     stats->spooled_total = self->journal.spool->journal.stats.rows;
     stats->drained_total = self->journal.drain.drained;
     stats->refused = self->journal.drain.refused;
 }
 
+/* What the spool still answers after that is told to whoever waits for it, and to nobody else. */
 void spooled_note_stats(struct spooled *self)
 {
+    if (self->journal.is_postgres_closed)
+        return;
     struct journal_stats *stats = &self->journal.journal.stats;
     const struct journal_stats *there = &self->journal.postgres->journal.stats;
     const struct journal_stats *here = &self->journal.spool->journal.stats;
