@@ -42,7 +42,7 @@ class Told:
 
 
 class History:
-    """`crashes`: when gateways were killed, as the upstream's log tells time."""
+    """`crashes`: (the upstream's port of a gateway, when the upstream had read all that it sent before it died)."""
 
     def __init__(self, told, requests, rows, crashes=()):
         self.told, self.rows, self.crashes = told, rows, crashes
@@ -85,7 +85,8 @@ class History:
         if row and row.error and row.error.endswith(LOST_ANSWERS):
             return True
         ended = request.answered_at
-        return any(request.at <= crash and (ended is None or ended > crash - OUTCOME_WRITTEN_S) for crash in self.crashes)
+        return any(request.port == port and request.at <= crash and (ended is None or ended > crash - OUTCOME_WRITTEN_S)
+                   for port, crash in self.crashes)
 
     def repeats(self):
         for event_id, requests in self.requests.items():

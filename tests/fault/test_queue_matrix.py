@@ -91,7 +91,7 @@ def test_killed_at(lab, postgres_away, setup, point):
     told = Told()
     attempt(this.gateway.port, told, "one")
     assert this.gateway.wait(10) == -signal.SIGKILL, "the fault point was reached"
-    crash = lab.upstream.wait_abandoned()
+    crash = (lab.upstream.port, lab.upstream.wait_abandoned())
     assert told.unanswered["one"] or point in ("before_attempt", "after_attempt", "after_outcome")
 
     this.gateway.start(stores=not this.away)
@@ -117,7 +117,7 @@ def test_killed_in_the_middle_of_many(lab, postgres_away, setup, point):
     senders = Senders([this.gateway.port])
     senders.feed(f"event {number}" for number in range(30))
     assert this.gateway.wait(20) == -signal.SIGKILL, "the fault point was reached"
-    crash = lab.upstream.wait_abandoned()
+    crash = (lab.upstream.port, lab.upstream.wait_abandoned())
     this.gateway.start(stores=not this.away)
     senders.finish()
     this.come_back()

@@ -29,7 +29,8 @@ class Request:
         self.number, self.connection = record["number"], record["connection"]
         self.method, self.target, self.headers = record["method"], record["target"], record["headers"]
         self.complete, self.size, self.sha256 = record["complete"], record.get("size"), record.get("sha256")
-        self.head, self.at, self.parallel = record["head"], record["at"], record.get("parallel", 1)
+        self.head, self.at, self.port = record["head"], record["at"], record["port"]
+        self.parallel = record.get("parallel", 1) # requests under way when it came, itself included
         # of the answer, when all of it was written
         self.answered_at, self.status = record.get("answered_at"), record.get("status")
 
@@ -109,9 +110,14 @@ class Upstream:
         """How many connections were ever accepted."""
         return self.command()["connections"]
 
-    def wait_abandoned(self):
-        """Waits until it has read all that its clients, who are dead, had sent; when that was, by its clock."""
-        wait_until(lambda: self.command()["open"] == 0, "its connections have ended")
+    def another_port(self):
+        """One more it listens on, so that its log tells apart who came by which."""
+        return self.command(another_port=True)["port"]
+
+    def wait_abandoned(self, port=None):
+        """Waits until it has read all that the clients of a port, who are dead, had sent; when that was, by its clock."""
+        port = port or self.port
+        wait_until(lambda: self.command(port=port)["open"] == 0, "its connections have ended")
         return time.time()
 
     def records(self):

@@ -129,9 +129,9 @@ class Server:
         self.count = self.connections = self.playing = 0
         self.steps, self.gates = {}, {}
         self.default = DEFAULT_STEP
-        self.idle, self.open = set(), set()
-        self.listener, self.port = None, 0
-        self.listen()
+        self.idle, self.open = set(), {} # connections; the open ones with the port they came to
+        self.listeners = {} # by port; None while it doesn't listen
+        self.port = self.listen()
 
     # -- commands of the test
 
@@ -143,56 +143,65 @@ class Server:
                 self.default = command["default"]
             if "open" in command:
                 self.gate(command["open"]).set()
-            idle, connected = list(self.idle), list(self.open)
-        if "listening" in command:
+            idle, connected = list(self.idle), dict(self.open)
+        port = self.listen() if "another_port" in command else self.port
+        for number in self.listeners if "listening" in command else ():
             if command["listening"]:
-                self.listen()
+                self.listen(number)
             else:
-                self.unlisten()
+                self.unlisten(number)
         for connection in connected if "cut" in command else idle if "close_idle" in command else []:
             end(connection)
-        return {"port": self.port, "connections": self.connections, "idle": len(idle), "open": len(self.open)}
+        return {"port": port, "connections": self.connections, "idle": len(idle),
+                "open": list(connected.values()).count(command.get("port", self.port))}
 
     def gate(self, name):
         return self.gates.setdefault(name, threading.Event())
 
-    def listen(self):
+    def listen(self, port=None):
+        """On this port, unless it does already; without one on any that is free. The port."""
+        if port and self.listeners[port]:
+            return port
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.bind(listener)
+        self.bind(listener, port)
         listener.listen(1024)
-        self.listener, self.port = listener, listener.getsockname()[1]
-        threading.Thread(target=self.accept, args=(listener,), daemon=True).start()
+        port = listener.getsockname()[1]
+        self.listeners[port] = listener
+        threading.Thread(target=self.accept, args=(listener, port), daemon=True).start()
+        return port
 
-    def bind(self, listener):
-        """Its own port again, or the first time any free one."""
+    @staticmethod
+    def bind(listener, port):
         while True:
             try:
-                return listener.bind(("127.0.0.1", self.port or random.choice(PORTS)))
+                return listener.bind(("127.0.0.1", port or random.choice(PORTS)))
             except OSError:
-                if self.port:
+                if port:
                     raise
 
-    def unlisten(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+    def unlisten(self, port):
+        if self.listeners[port]:
+            self.listeners[port].shutdown(socket.SHUT_RDWR)
+            self.listeners[port].close()
+        self.listeners[port] = None
 
-    def accept(self, listener):
+    def accept(self, listener, port):
         while True:
             try:
                 connection, _ = listener.accept()
             except OSError:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+            threading.Thread(target=self.serve, args=(connection, port), daemon=True).start()
 
     # -- one connection
 
-    def serve(self, connection):
+    def serve(self, connection, port):
         with self.lock:
             self.connections += 1
             number = self.connections
-            self.open.add(connection)
+            self.open[connection] = port
         wire = Wire(connection)
         try:
             while self.one(connection, wire, number):
@@ -203,7 +212,7 @@ class Server:
             self.write({"malformed": str(error), "connection": number})
         finally:
             with self.lock:
-                self.open.discard(connection)
+                self.open.pop(connection)
             connection.close()
 
     def one(self, connection, wire, number):
@@ -221,7 +230,7 @@ class Server:
         size = body_size(fields)
         step = self.next_step(target.split("?")[0])
         record = {"connection": number, "method": method, "target": target, "headers": fields, "complete": False,
-                  "head": base64.b64encode(head).decode()}
+                  "port": self.open[connection], "head": base64.b64encode(head).decode()}
         if step.get("reset") == "head":
             self.write(record)
             return reset(connection)

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two gateways on one database, senders that retry, an upstream that comes and goes, and something that dies under
+load; then the three histories are compared. The seed is fixed and printed; $POSTERN_SEED takes another."""
+import os
+import random
+
+import pytest
+from checker import History
+from harness.config import queue_route
+from harness.journal import journal_rows
+from harness.wait import wait_until
+from senders import Senders
+
+EVENTS, ROUNDS = 300, 6
+TRANCHE = EVENTS // ROUNDS
+
+
+class Storm:
+    """`ports`: by which each gateway comes to the upstream; `crashes`: see History."""
+
+    def __init__(self, lab, own_postgres):
+        seed = int(os.environ.get("POSTERN_SEED", "20261121"))
+        print("seed", seed)
+        self.chance, self.lab, self.crashes = random.Random(seed), lab, []
+        self.postgres = lab.own_postgres().start() if own_postgres else lab.shared.postgres()
+        stores = lab.stores("redis+postgres", postgres_url=self.postgres.create_database())
+        self.ports = [lab.upstream.port, lab.upstream.another_port()]
+        self.gateways = [lab.make_gateway(stores=stores, **self.config(port)) for port in self.ports]
+        for gateway in self.gateways:
+            gateway.start()
+        self.senders = Senders([gateway.port for gateway in self.gateways], 6)
+
+    @staticmethod
+    def config(port):
+        return {"routes": [queue_route(lease="3s", in_flight_wait="5s", on_store_error="reject",
+                                       retry={"max_attempts": 1000, "cap": "200ms"})],
+                "workers": 2,
+                "upstreams": {"app": {"endpoints": [f"http://127.0.0.1:{port}"], "timeout": "1s", "breaker": {"failures": 5, "cool_down": "50ms"}}}}
+
+    def rounds(self, strike):
+        """In each one a tranche of events is sent, and `strike(turn)` comes in its middle."""
+        keys = iter(range(EVENTS))
+        for turn in range(ROUNDS):
+            self.senders.feed(f"event {next(keys)}" for _ in range(TRANCHE))
+            self.senders.wait_done(self.senders.fed - self.chance.randint(TRANCHE // 5, TRANCHE * 4 // 5))
+            strike(turn)
+        self.senders.finish()
+
+    def kill(self, number):
+        self.gateways[number].kill()
+        self.note_crash(number)
+
+    def note_crash(self, number):
+        port = self.ports[number]
+        self.crashes.append((port, self.lab.upstream.wait_abandoned(port)))
+
+    def flap(self, turn):
+        """Down in every other round."""
+        if turn % 2 == 0:
+            self.lab.upstream.down()
+        else:
+            self.lab.upstream.up()
+
+    def finish(self):
+        self.lab.upstream.up()
+        for gateway in self.gateways:
+            wait_until(lambda gateway=gateway: gateway.admin("/api/v1/events?limit=1").status == 200, "the API is back", 20)
+        for gateway in self.gateways:
+            gateway.wait_no_queue(30)
+        for gateway in self.gateways:
+            gateway.wait_quiet()
+            assert gateway.stop() == 0
+        rows = journal_rows(self.gateways[0], self.postgres)
+        problems = History(self.senders.told, self.lab.upstream.requests(), rows, self.crashes).problems()
+        assert problems == [], "\n".join(problems)
+        assert len(rows) == EVENTS and {row.state for row in rows.values()} == {"delivered"}
+
+
+def test_gateways_killed(lab):
+    """Each in turn, in the middle of deliveries; the other one takes over what the dead one held."""
+    storm = Storm(lab, own_postgres=False)
+
+    def strike(turn):
+        storm.kill(turn % 2)
+        storm.flap(turn)
+        storm.gateways[turn % 2].start()
+
+    storm.rounds(strike)
+    storm.finish()
+
+
+def test_one_gateway_stays_dead(lab):
+    """Its leases end, and the other one delivers what it had."""
+    storm = Storm(lab, own_postgres=False)
+    lab.upstream.default(wait_for="gate")
+    storm.senders.feed(f"event {number}" for number in range(EVENTS))
+    lab.upstream.wait_requests(40)
+    storm.gateways[0].kill()
+    lab.upstream.default(status=200)
+    lab.upstream.open_gate("gate")
+    storm.note_crash(0)
+    storm.senders.finish()
+    storm.gateways = storm.gateways[1:]
+    storm.finish()
+
+
+HARM = {
+    "stopped": (lambda postgres: postgres.stop(), lambda postgres: postgres.start()),
+    "frozen": (lambda postgres: postgres.freeze(), lambda postgres: postgres.resume()),
+    "killed": (lambda postgres: postgres.kill(), lambda postgres: postgres.start()),
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_postgres_away_under_load(lab, harm):
+    """Twice, with the upstream down in between; both gateways spool, deliver what they spooled, and drain."""
+    break_it, mend_it = HARM[harm]
+    storm = Storm(lab, own_postgres=True)
+
+    def strike(turn):
+        if turn % 3 == 0:
+            break_it(storm.postgres)
+        elif turn % 3 == 2:
+            mend_it(storm.postgres)
+        storm.flap(turn)
+
+    try:
+        storm.rounds(strike)
+    finally:
+        if harm == "frozen":
+            storm.postgres.resume()
+    storm.finish()
+
+
+def test_everything(lab):
+    """A gateway dies while PostgreSQL is away and the upstream flaps; in the next round PostgreSQL while it drains."""
+    storm = Storm(lab, own_postgres=True)
+
+    def strike(turn):
+        if turn % 2 == 0:
+            storm.postgres.kill()
+            storm.kill(turn // 2 % 2)
+        else:
+            storm.postgres.start()
+            storm.gateways[turn // 2 % 2].start(stores=False)
+        storm.flap(turn)
+
+    storm.rounds(strike)
+    storm.finish()
+
+
+def test_frozen_gateway_is_fenced(lab):
+    """Stopped for longer than its leases, in the middle of attempts: another one made them, its outcomes are refused."""
+    storm = Storm(lab, own_postgres=False)
+    lab.upstream.default(wait_for="gate")
+    storm.senders.feed(f"event {number}" for number in range(EVENTS))
+    lab.upstream.wait_requests(60)
+    frozen, alive = storm.gateways
+    frozen.freeze()
+    lab.upstream.default(status=200)
+    lab.upstream.open_gate("gate")
+    wait_until(lambda: not alive.api("events?state=queued&limit=1")["events"], "the other one has delivered all", 30)
+    # What it held was frozen within an attempt: whatever of it was answered before it can go on is excused.
+    storm.crashes += [(storm.ports[0], request.at) for request in lab.upstream.requests() if request.port == storm.ports[0]]
+    frozen.resume()
+    wait_until(lambda: frozen.metrics().sum("postern_queue_fenced_total") > 0, "its outcomes are refused")
+    storm.senders.finish()
+    storm.finish()
