@@ -13,7 +13,7 @@
 
 #define PUBLISH_MS 500u /* how often the stores' own counters are published */
 #define LISTEN_BACKLOG 1024
-#define WORK_MARGIN_MS 10000u /* of a record and a settle, after the upstream */
+#define WORK_MARGIN_MS 10000u /* of a record and a settle, beside the stores' own time-outs */
 #define PATIENCE_MS 5000u     /* a store that says nothing for that long is taken for away */
 
 void worker_tell(struct worker *worker, enum worker_phase phase)
@@ -75,11 +75,18 @@ static void on_all_closed(struct worker *worker)
     loop_stop(&worker->loop);
 }
 
+static void on_dedup_closed(void *arg)
+{
+    on_all_closed(arg);
+}
+
+/* The dedup store goes last: what the others answer at their end may settle or release a claim. */
 static void on_closed(void *arg)
 {
     struct worker *worker = arg;
+    struct dedup *dedup = worker->gateway.dedup;
     if (--worker->closing == 0)
-        on_all_closed(worker);
+        dedup->backend->close(dedup, on_dedup_closed, worker);
 }
 
 static void close_stores(struct worker *worker)
@@ -90,10 +97,9 @@ static void close_stores(struct worker *worker)
     gateway_publish(gateway);
     account_publish(&worker->account, gateway->dedup, gateway->journal, gateway->upstreams,
                     loop_now_ms(&worker->loop));
-    worker->closing = worker->process->config->upstream_count + 3;
+    worker->closing = worker->process->config->upstream_count + 2;
     for (size_t i = 0; i < worker->process->config->upstream_count; i++)
         gateway->upstreams[i]->backend->close(gateway->upstreams[i], on_closed, worker);
-    gateway->dedup->backend->close(gateway->dedup, on_closed, worker);
     gateway->queue->backend->close(gateway->queue, on_closed, worker);
     gateway->journal->backend->close(gateway->journal, on_closed, worker);
 }
@@ -127,7 +133,7 @@ static uint64_t longest_work_ms(const struct config *config)
         uint64_t call_ms = (uint64_t)upstream->connect_timeout_ms + upstream->timeout_ms;
         longest_ms = call_ms > longest_ms ? call_ms : longest_ms;
     }
-    return longest_ms + WORK_MARGIN_MS;
+    return longest_ms + config->postgres.timeout_ms + WORK_MARGIN_MS;
 }
 
 /* What is left waits for an answer that a store can't give. Closing the stores answers it. */
@@ -136,6 +142,7 @@ static void on_abandoned(struct deadline *deadline)
     struct worker *worker = container_of(deadline, struct worker, cut);
     log_line(worker->process->log, LOG_ERROR, "drain ends without the answers of a store",
              LOG_INT("worker", worker->index), LOG_INT("exchanges", worker->gateway.exchanges));
+    gateway_abandon(&worker->gateway);
     flush(worker);
 }
 

@@ -18,18 +18,22 @@
 bool courier_reserve(struct courier *courier, size_t route, size_t body_bytes)
 {
     struct lane *lane = courier_lane(courier, route);
-    if (courier->draining || courier->held_bytes + body_bytes > COURIER_BYTES ||
-        !lane_can_reserve(lane))
+    if (courier->draining || !lane_can_reserve(lane, body_bytes))
         return false;
     lane->reserved++;
+    lane->bytes += body_bytes;
     courier->reserved++;
+    courier->held_bytes += body_bytes;
     return true;
 }
 
-void courier_unreserve(struct courier *courier, size_t route)
+void courier_unreserve(struct courier *courier, size_t route, size_t body_bytes)
 {
-    courier_lane(courier, route)->reserved--;
+    struct lane *lane = courier_lane(courier, route);
+    lane->reserved--;
+    lane->bytes -= body_bytes;
     courier->reserved--;
+    courier->held_bytes -= body_bytes;
 }
 
 uint32_t courier_lease_ms(const struct courier *courier, size_t route, bool reserved)
@@ -38,12 +42,13 @@ uint32_t courier_lease_ms(const struct courier *courier, size_t route, bool rese
     return reserved || lease_ms < UNRESERVED_LEASE_MS ? lease_ms : UNRESERVED_LEASE_MS;
 }
 
-/* Without memory for it the lease runs out, and the journal has the event. */
+/* Without memory for it, or at the very end, the lease runs out, and the journal has the event. */
 void courier_start(struct courier *courier, size_t route, const struct queue_event *event,
                    uint64_t leased_until_ms)
 {
-    courier_unreserve(courier, route);
-    struct delivery *delivery = delivery_new(courier, route, event, leased_until_ms);
+    courier_unreserve(courier, route, event->body.len);
+    struct delivery *delivery =
+        courier->is_cut ? NULL : delivery_new(courier, route, event, leased_until_ms);
     if (!delivery)
         return;
     if (courier->draining)
@@ -185,6 +190,16 @@ void courier_drain(struct courier *courier)
         delivery_return(delivery, 0);
     }
     loop_defer(courier->gateway->loop, &courier->gateway->reap);
+}
+
+void courier_cut(struct courier *courier, bool all)
+{
+    for (struct list *link = courier->held.next; link != &courier->held; link = link->next) {
+        struct delivery *delivery = container_of(link, struct delivery, held);
+        if (delivery->state == DELIVERY_CALLING && (all || delivery->status != 0))
+            delivery_cut(delivery);
+    }
+    courier->is_cut = all;
 }
 
 bool courier_is_empty(const struct courier *courier)

@@ -32,8 +32,8 @@ NODISCARD enum status courier_open(struct gateway *gateway, struct courier **ret
  * attempt will be made from the journal. */
 bool courier_reserve(struct courier *courier, size_t route, size_t body_bytes);
 
-/* Gives the place up. */
-void courier_unreserve(struct courier *courier, size_t route);
+/* Gives the place up, with what was reserved. */
+void courier_unreserve(struct courier *courier, size_t route, size_t body_bytes);
 
 /* The lease its row is committed with: for an attempt from memory, or (short) until the claim is
  * settled. Milliseconds, at least 1. */
@@ -47,6 +47,10 @@ void courier_start(struct courier *courier, size_t route, const struct queue_eve
 /* Begins no more attempts, gives back what waits; attempts under way end by themselves. The
  * gateway's reap hook runs when courier_is_empty becomes true. */
 void courier_drain(struct courier *courier);
+
+/* After the drain's time: attempts whose status is known end now; with `all` the others too, as
+ * broken connections, and the queue is not called any more. */
+void courier_cut(struct courier *courier, bool all);
 
 /* Nothing is held, asked or written. */
 bool courier_is_empty(const struct courier *courier);

@@ -13,8 +13,12 @@
 #include <postern/policy/pace.h>
 #include <postern/policy/retry.h>
 
-/* Bodies and heads of deliveries in memory, per worker; beyond it new ones wait in the journal. */
+/* Bodies and heads of deliveries in memory, per worker. One lane has as much as is free at most, so
+ * that one that is stuck leaves room for the others; beyond it events wait in the journal. */
 #define COURIER_BYTES (16u << 20)
+/* Outcomes that are not written yet, per worker; while there are more nothing new is begun: each is
+ * a second delivery if this process dies. */
+#define COURIER_WRITING 1024u
 /* Deliveries of one lane in memory that have no slot yet, at most. */
 #define LANE_BACKLOG 256u
 
@@ -30,23 +34,26 @@ struct delivery {
     struct lane *lane;
     size_t route; /* index in the configuration */
     enum delivery_state state;
-    bool is_first; /* no attempt was made since it was accepted or replayed */
+    bool is_first;     /* no attempt was made since it was accepted or replayed */
+    bool from_journal; /* counted so by its lane */
     /* the event */
     struct uuid event_id;
     enum queue_home home;
     uint64_t received_at_ms, waits_since_ms; /* wall clock */
     uint32_t attempts, attempts_before;
-    struct arena arena; /* method … body, and the heads of the attempt */
-    size_t bytes;       /* of the content, counted by the courier */
+    struct arena arena; /* method … body */
+    size_t bytes;       /* of the content, counted by the courier and the lane */
     struct slice method, target, headers, client, body;
     /* its lease */
     uint64_t leased_until_ms; /* monotonic; no attempt begins after it */
     size_t renewal;           /* its place in the renewal under way, from 1; 0: not in it */
     /* the attempt */
+    struct arena heads; /* the request's, parsed, and the answer's */
     struct buf head;
     struct upstream_call call;
     uint64_t breaker_opened; /* how often its breaker had opened when it began */
     uint16_t status;         /* 0: no head yet */
+    struct deadline cut_at;  /* of the rest of the answer */
     bool has_retry_after;
     uint64_t retry_after_ms;
     uint64_t began_us, began_wall_ms;
@@ -68,8 +75,10 @@ struct lane {
     struct pace pace;
     struct list first, again; /* waiting; first attempts and later ones have slots of their own */
     uint32_t first_waiting, again_waiting, first_calling, again_calling;
-    uint32_t reserved;  /* places promised to events that are being committed */
-    bool again_is_next; /* with a single slot they take turns */
+    uint32_t reserved;     /* places promised to events that are being committed */
+    uint32_t from_journal; /* of those in memory: taken, not handed over by an exchange */
+    size_t bytes;          /* of the content in memory, and of what is reserved */
+    bool again_is_next;    /* with a single slot they take turns */
     struct deadline pump_at;
     size_t turn; /* of its routes, when only one event is wanted */
     uint64_t attempts, failures;
@@ -79,10 +88,11 @@ struct courier {
     struct gateway *gateway;
     struct lane *lanes;
     size_t lane_count;
-    struct list held; /* every delivery in memory */
-    size_t held_count, held_bytes;
+    struct list held;              /* every delivery in memory */
+    size_t held_count, held_bytes; /* bytes: with what is reserved */
+    size_t writing;                /* outcomes not answered yet */
     uint32_t reserved;
-    bool draining;
+    bool draining, is_cut;
     uint64_t results[QUEUE_RESULTS]; /* by enum queue_result */
     uint64_t leases_lost;
     /* taking */
@@ -117,6 +127,12 @@ struct delivery *delivery_new(struct courier *courier, size_t route,
 /* Frees one that is neither in a line nor calling; its lease ends by itself. */
 void delivery_free(struct delivery *delivery);
 
+/* True when no attempt of it may begin any more (max_age). */
+bool delivery_is_too_old(const struct delivery *delivery);
+
+/* Ends its attempt, which is under way, without waiting for the rest. */
+void delivery_cut(struct delivery *delivery);
+
 /* Begins its attempt, now that the lane has a slot for it. False: the upstream's pool has no room;
  * nothing happened. */
 bool delivery_begin(struct delivery *delivery);
@@ -141,11 +157,14 @@ void lane_pump(struct lane *lane);
 /* An attempt is over; `failed` as breaker_ended has it. */
 void lane_ended(struct lane *lane, const struct delivery *delivery, bool failed);
 
+/* An attempt did not take place, so that nothing is known of the upstream. */
+void lane_abandoned(struct lane *lane, const struct delivery *delivery);
+
 /* How many more events from the journal the lane has use for now. */
 uint32_t lane_room(const struct lane *lane);
 
 /* True when a first attempt may be promised a place. */
-bool lane_can_reserve(const struct lane *lane);
+bool lane_can_reserve(const struct lane *lane, size_t body_bytes);
 
 /* ---- courier.c ---- */
 

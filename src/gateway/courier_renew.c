@@ -56,10 +56,9 @@ static void take_lease(struct courier *courier, struct delivery *delivery)
 static void on_renewed(struct queue_renew *renew)
 {
     struct courier *courier = container_of(renew, struct courier, renew);
+    struct list *link = renew->status == STATUS_OK ? courier->held.next : &courier->held, *next;
     courier->renewing = false;
-    if (renew->status != STATUS_OK)
-        return;
-    for (struct list *link = courier->held.next, *next; link != &courier->held; link = next) {
+    for (; link != &courier->held; link = next) {
         struct delivery *delivery = container_of(link, struct delivery, held);
         next = link->next;
         if (delivery->renewal > 0)

@@ -25,7 +25,8 @@ void courier_left(struct courier *courier, struct delivery *delivery)
     struct lane *lane = delivery->lane;
     if (courier->draining)
         loop_defer(courier->gateway->loop, &courier->gateway->reap);
-    else if (courier->more && lane && lane_room(lane) >= (lane->slots + 1) / 2)
+    else if (courier->more && (lane_room(lane) >= (lane->slots + 1) / 2 ||
+                               (lane->from_journal == 0 && lane_room(lane) > 0)))
         courier_look(courier, 0);
 }
 
@@ -74,8 +75,6 @@ static size_t want_of_lane(struct courier *courier, struct lane *lane, size_t co
 static size_t make_wants(struct courier *courier)
 {
     size_t count = 0;
-    if (courier->held_bytes >= COURIER_BYTES)
-        return 0;
     for (size_t i = 0; i < courier->lane_count; i++)
         count = want_of_lane(courier, &courier->lanes[i], count);
     return count;
@@ -105,6 +104,35 @@ static void settle_taken(struct courier *courier, size_t route, const struct que
     late_settle(courier->gateway, &late, NULL, NULL);
 }
 
+/* True when it is here already: its lease had ended, and now it is ours again. What waits is made
+ * anew, since somebody else may have made an attempt meanwhile. */
+static bool is_under_way(struct courier *courier, const struct queue_event *event,
+                         uint64_t until_ms)
+{
+    struct delivery *delivery = find_held(courier, &event->event_id);
+    if (delivery && delivery->state == DELIVERY_WAITING) {
+        lane_remove(delivery->lane, delivery);
+        delivery_free(delivery);
+        return false;
+    }
+    if (delivery)
+        delivery->leased_until_ms = until_ms;
+    return delivery != NULL;
+}
+
+static void put_taken(struct courier *courier, struct delivery *delivery)
+{
+    if (courier->draining) {
+        delivery_return(delivery, 0);
+    } else if (delivery_is_too_old(delivery)) {
+        delivery_bury(delivery, "max_age");
+    } else {
+        delivery->from_journal = true;
+        delivery->lane->from_journal++;
+        lane_add(delivery->lane, delivery);
+    }
+}
+
 static void on_taken(struct queue_take *take, const struct queue_event *event)
 {
     struct courier *courier = container_of(take, struct courier, take);
@@ -114,27 +142,19 @@ static void on_taken(struct queue_take *take, const struct queue_event *event)
     for (size_t i = 0; i < take->want_count; i++)
         courier->wanted_taken[i] += slice_eq(take->wants[i].route, event->route);
     uint64_t until_ms = courier->take_began_ms + courier_row_lease_ms(courier, route);
-    struct delivery *delivery = find_held(courier, &event->event_id);
-    if (delivery) { /* its lease had ended, and now it is ours again */
-        delivery->leased_until_ms = until_ms;
+    if (is_under_way(courier, event, until_ms))
         return;
-    }
     settle_taken(courier, route, event);
-    delivery = delivery_new(courier, route, event, until_ms);
-    if (!delivery)
-        return; /* no memory: its lease ends by itself */
-    uint64_t wall_ms = courier->gateway->loop->clock.wall_ms;
-    if (courier->draining)
-        delivery_return(delivery, 0);
-    else if (wall_ms >
-             event->waits_since_ms + courier_config(courier)->routes[route].retry.max_age_ms)
-        delivery_bury(delivery, "max_age");
-    else
-        lane_add(delivery->lane, delivery);
+    struct delivery *delivery = delivery_new(courier, route, event, until_ms);
+    if (delivery) /* else no memory: its lease ends by itself */
+        put_taken(courier, delivery);
 }
 
-static bool filled_a_want(const struct courier *courier)
+/* Bytes left some out, or a count did. */
+static bool left_some(const struct courier *courier)
 {
+    if (courier->take.next_due_ms == 0)
+        return true;
     for (size_t i = 0; i < courier->take.want_count; i++)
         if (courier->wanted_taken[i] >= courier->wants[i].count)
             return true;
@@ -145,13 +165,21 @@ static void on_take_ended(struct queue_take *take)
 {
     struct courier *courier = container_of(take, struct courier, take);
     courier->taking = false;
-    courier->more = take->status == STATUS_OK && filled_a_want(courier);
+    courier->more = take->status == STATUS_OK && left_some(courier);
     if (courier->draining) {
         loop_defer(courier->gateway->loop, &courier->gateway->reap);
         return;
     }
     bool due = take->status == STATUS_OK && take->next_due_ms < POLL_MS;
     courier_look(courier, courier->more ? 0 : due ? take->next_due_ms : POLL_MS);
+}
+
+/* Half of what is free, so that there is always something for a lane that has less. */
+static size_t bytes_of_take(const struct courier *courier)
+{
+    size_t free_bytes = courier->held_bytes < COURIER_BYTES ? COURIER_BYTES - courier->held_bytes
+                                                            : 0;
+    return free_bytes / 2 < TAKE_BYTES ? free_bytes / 2 : TAKE_BYTES;
 }
 
 void courier_on_take_due(struct deadline *deadline)
@@ -168,7 +196,7 @@ void courier_on_take_due(struct deadline *deadline)
     courier->take_began_ms = courier_now_ms(courier);
     courier->take = (struct queue_take){.wants = courier->wants,
                                         .want_count = count,
-                                        .bytes_max = TAKE_BYTES,
+                                        .bytes_max = bytes_of_take(courier),
                                         .event = on_taken,
                                         .ended = on_take_ended};
     queue_take(courier->gateway->queue, &courier->take);

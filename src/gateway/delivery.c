@@ -17,8 +17,10 @@
 #define ANSWER_MAX_BYTES (1u << 20)
 /* Before an event for which there was no memory, or no connection of the pool, is tried again. */
 #define NO_MEMORY_PAUSE_MS 1000u
-/* Beside the content: the parsed head, and the answer's. */
-#define DELIVERY_ARENA_BYTES (512u * 1024)
+/* Ceiling of the parsed head and the answer's, beside the content: the fields of both. */
+#define DELIVERY_HEADS_BYTES (1u << 20)
+/* What the arena adds to the five parts of the content at most. */
+#define DELIVERY_PADDING_BYTES (5u * 16)
 
 /* What the parser may meet in stored lines: what any configuration lets through at the door. */
 static const struct http_limits stored_limits = {
@@ -49,8 +51,9 @@ static struct delivery *allocate(struct courier *courier, const struct queue_eve
         return NULL;
     delivery->courier = courier;
     delivery->bytes = content_bytes(event);
-    arena_init(&delivery->arena, delivery->bytes + EXCHANGE_CHUNK_BYTES,
-               3 * delivery->bytes + DELIVERY_ARENA_BYTES);
+    size_t padded_bytes = delivery->bytes + DELIVERY_PADDING_BYTES;
+    arena_init(&delivery->arena, padded_bytes, padded_bytes);
+    arena_init(&delivery->heads, EXCHANGE_CHUNK_BYTES, 2 * delivery->bytes + DELIVERY_HEADS_BYTES);
     buf_init(&delivery->head, 2 * delivery->bytes + EXCHANGE_TEXT_BYTES);
     return delivery;
 }
@@ -61,6 +64,8 @@ struct delivery *delivery_new(struct courier *courier, size_t route,
     struct delivery *delivery = allocate(courier, event);
     if (!delivery)
         return NULL;
+    delivery->lane = courier_lane(courier, route);
+    delivery->lane->bytes += delivery->bytes;
     list_push_back(&courier->held, &delivery->held);
     courier->held_count++;
     courier->held_bytes += delivery->bytes;
@@ -69,7 +74,6 @@ struct delivery *delivery_new(struct courier *courier, size_t route,
         return NULL;
     }
     delivery->route = route;
-    delivery->lane = &courier->lanes[courier->gateway->config->routes[route].upstream];
     delivery->event_id = event->event_id;
     delivery->home = event->home;
     delivery->received_at_ms = event->received_at_ms;
@@ -81,12 +85,16 @@ struct delivery *delivery_new(struct courier *courier, size_t route,
     return delivery;
 }
 
-/* Content and heads are of no more use once the attempt is over. */
+/* Content and heads are of no more use once the attempt is over; it counts for its lane no more. */
 static void free_content(struct delivery *delivery)
 {
     delivery->courier->held_bytes -= delivery->bytes;
+    delivery->lane->bytes -= delivery->bytes;
+    delivery->lane->from_journal -= delivery->from_journal;
     delivery->bytes = 0;
+    delivery->from_journal = false;
     arena_done(&delivery->arena);
+    arena_done(&delivery->heads);
     buf_done(&delivery->head);
 }
 
@@ -111,6 +119,7 @@ static void on_written(struct queue_finish *finish)
 {
     struct delivery *delivery = container_of(finish, struct delivery, finish);
     FAULT_POINT("after_outcome");
+    delivery->courier->writing--;
     if (finish->status_of_write == STATUS_OK &&
         (finish->result == QUEUE_RETRY || finish->result == QUEUE_RETURNED))
         courier_look(delivery->courier, finish->retry_in_ms);
@@ -128,6 +137,7 @@ static void write_outcome(struct delivery *delivery, struct queue_finish finish)
     delivery->finish.attempt = delivery->attempts + 1;
     delivery->finish.answered = on_written;
     courier->results[finish.result]++;
+    courier->writing++;
     queue_finish(courier->gateway->queue, &delivery->finish);
     free_content(delivery);
 }
@@ -204,6 +214,11 @@ static uint64_t age_ms(const struct delivery *delivery)
     return wall_ms > delivery->waits_since_ms ? wall_ms - delivery->waits_since_ms : 0;
 }
 
+bool delivery_is_too_old(const struct delivery *delivery)
+{
+    return age_ms(delivery) > route_of(delivery)->retry.max_age_ms;
+}
+
 /* Splitmix64: jitter has to spread, not to be secret, and a test replays it. */
 static uint64_t next_chance(struct gateway *gateway)
 {
@@ -260,6 +275,7 @@ static void finish_attempt(struct delivery *delivery)
     if (verdict.decision != RETRY_DONE)
         finish.error = write_error(delivery, event, verdict.reason);
     struct lane *lane = delivery->lane;
+    deadline_clear(&delivery->courier->gateway->loop->deadlines, &delivery->cut_at);
     FAULT_POINT("after_attempt");
     lane_ended(lane, delivery, failed);
     write_outcome(delivery, finish);
@@ -268,9 +284,27 @@ static void finish_attempt(struct delivery *delivery)
 
 /* ---- the attempt ---- */
 
+void delivery_cut(struct delivery *delivery)
+{
+    struct upstream_call *call = &delivery->call;
+    upstream_cancel(call);
+    call->end = call->any_sent ? CALL_BROKEN : CALL_CONNECT_FAILED;
+    finish_attempt(delivery);
+}
+
+static void on_cut(struct deadline *deadline)
+{
+    delivery_cut(container_of(deadline, struct delivery, cut_at));
+}
+
+/* From here on its status is known: the rest is waited for as long as the head was, no longer. */
 static void on_head(struct upstream_call *call)
 {
     struct delivery *delivery = container_of(call, struct delivery, call);
+    const struct config *config = courier_config(delivery->courier);
+    delivery->cut_at.expired = on_cut;
+    courier_set(delivery->courier, &delivery->cut_at,
+                config->upstreams[delivery->lane->index].timeout_ms);
     const struct http_field *after = http_field_by_id(&call->reader.head, FIELD_RETRY_AFTER);
     delivery->status = call->reader.head.status;
     if (after)
@@ -287,11 +321,8 @@ static void on_body(struct upstream_call *call, struct slice piece)
     memcpy(delivery->response + delivery->response_bytes, piece.data, len);
     delivery->response_bytes += len;
     delivery->answer_bytes += piece.len;
-    if (delivery->answer_bytes <= ANSWER_MAX_BYTES)
-        return;
-    upstream_cancel(call);
-    call->end = CALL_COMPLETE;
-    finish_attempt(delivery);
+    if (delivery->answer_bytes > ANSWER_MAX_BYTES)
+        delivery_cut(delivery);
 }
 
 static void on_ended(struct upstream_call *call)
@@ -300,7 +331,7 @@ static void on_ended(struct upstream_call *call)
     if (delivery->status == 0 && (call->end == CALL_BUSY || call->end == CALL_NO_MEMORY) &&
         !call->any_sent) {
         struct lane *lane = delivery->lane;
-        lane_ended(lane, delivery, false);
+        lane_abandoned(lane, delivery);
         delivery_return(delivery, NO_MEMORY_PAUSE_MS);
         lane_pump(lane);
         return;
@@ -335,7 +366,8 @@ static enum status parse_stored(struct delivery *delivery, struct http_head *ret
         return status;
     struct http1_reader reader;
     struct slice input = buf_slice(&delivery->head), piece;
-    http1_init_request(&reader, &delivery->arena, &stored_limits);
+    arena_reset(&delivery->heads); /* the pool had no room for it before, perhaps */
+    http1_init_request(&reader, &delivery->heads, &stored_limits);
     if (http1_next(&reader, &input, &piece) != HTTP1_HEAD)
         return reader.fault == HTTP_FAULT_NO_MEMORY ? STATUS_NO_MEMORY : STATUS_INVALID;
     *ret_head = reader.head;
@@ -367,7 +399,7 @@ static enum status write_head(struct delivery *delivery)
 /* Nothing was sent. A row that no version of this program has written is not tried for ever. */
 static void give_up_unsent(struct delivery *delivery, enum status status)
 {
-    lane_ended(delivery->lane, delivery, false);
+    lane_abandoned(delivery->lane, delivery);
     if (status == STATUS_INVALID)
         delivery_bury(delivery, "the stored request can't be read");
     else
@@ -390,7 +422,7 @@ bool delivery_begin(struct delivery *delivery)
         .head = buf_slice(&delivery->head),
         .body = delivery->body,
         .is_head_request = slice_eq(delivery->method, SLICE("HEAD")),
-        .arena = &delivery->arena,
+        .arena = &delivery->heads,
     };
     FAULT_POINT("before_attempt");
     if (upstream_submit(delivery->lane->upstream, &delivery->call) == OP_PENDING)

@@ -24,7 +24,7 @@ static void on_enqueued(struct journal_op *op)
 static void give_up_slot(struct exchange *ex)
 {
     if (ex->reserved)
-        courier_unreserve(ex->gateway->courier, exchange_route_index(ex));
+        courier_unreserve(ex->gateway->courier, exchange_route_index(ex), buf_len(&ex->body));
     ex->reserved = false;
 }
 

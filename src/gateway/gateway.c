@@ -100,6 +100,14 @@ void gateway_drain(struct gateway *gateway, void (*emptied)(void *arg), void *ar
 void gateway_cut(struct gateway *gateway)
 {
     conn_cut_all(gateway);
+    if (gateway->courier)
+        courier_cut(gateway->courier, false);
+}
+
+void gateway_abandon(struct gateway *gateway)
+{
+    if (gateway->courier)
+        courier_cut(gateway->courier, true);
 }
 
 void gateway_close(struct gateway *gateway)

@@ -101,18 +101,21 @@ static void put_in_line(struct lane *lane, struct delivery *delivery, bool in_fr
         lane->again_waiting++;
 }
 
+static uint32_t *calling_of(struct lane *lane, const struct delivery *delivery)
+{
+    return delivery->is_first ? &lane->first_calling : &lane->again_calling;
+}
+
 static bool begin(struct lane *lane, struct delivery *delivery)
 {
     lane_remove(lane, delivery);
-    uint32_t *calling = delivery->is_first ? &lane->first_calling : &lane->again_calling;
-    ++*calling;
+    ++*calling_of(lane, delivery);
     delivery->breaker_opened = lane->breaker.opened;
     if (delivery_begin(delivery)) {
         lane->again_is_next = delivery->is_first;
         return true;
     }
-    --*calling;
-    breaker_abandoned(&lane->breaker, lane->breaker.opened);
+    lane_abandoned(lane, delivery);
     put_in_line(lane, delivery, true);
     pump_in(lane, POOL_PAUSE_MS);
     return false;
@@ -134,6 +137,11 @@ void lane_pump(struct lane *lane)
             drop_lapsed(lane, delivery);
             continue;
         }
+        if (delivery_is_too_old(delivery)) {
+            lane_remove(lane, delivery);
+            delivery_bury(delivery, "max_age");
+            continue;
+        }
         if (!passes_breaker(lane) || !passes_pace(lane) || !begin(lane, delivery))
             return;
     }
@@ -147,14 +155,17 @@ void lane_add(struct lane *lane, struct delivery *delivery)
 
 void lane_ended(struct lane *lane, const struct delivery *delivery, bool failed)
 {
-    if (delivery->is_first)
-        lane->first_calling--;
-    else
-        lane->again_calling--;
+    --*calling_of(lane, delivery);
     lane->attempts++;
     lane->failures += failed;
     breaker_ended(&lane->breaker, &lane->opts->breaker, delivery->breaker_opened, failed,
                   now_ms(lane));
+}
+
+void lane_abandoned(struct lane *lane, const struct delivery *delivery)
+{
+    --*calling_of(lane, delivery);
+    breaker_abandoned(&lane->breaker, delivery->breaker_opened);
 }
 
 static uint32_t in_memory(const struct lane *lane)
@@ -174,18 +185,45 @@ static bool may_probe(const struct lane *lane)
     return in_memory(lane) == 0 && breaker_would_begin(&lane->breaker, now_ms(lane));
 }
 
-bool lane_can_reserve(const struct lane *lane)
+static bool has_bytes(const struct lane *lane, size_t more)
 {
+    size_t held = lane->courier->held_bytes;
+    return held < COURIER_BYTES && lane->bytes + more < COURIER_BYTES - held;
+}
+
+static bool is_held_up(const struct lane *lane)
+{
+    return lane->courier->writing >= COURIER_WRITING;
+}
+
+/* However large it is, one event may be in memory. */
+bool lane_can_reserve(const struct lane *lane, size_t body_bytes)
+{
+    if (is_held_up(lane))
+        return false;
     if (lane->breaker.state != BREAKER_CLOSED)
         return may_probe(lane);
-    return in_memory(lane) < places(lane);
+    return in_memory(lane) == 0 || (in_memory(lane) < places(lane) && has_bytes(lane, body_bytes));
+}
+
+/* Places beside the others: new events take each place that becomes free, and may do so for ever.
+ */
+static uint32_t room_of_journal(const struct lane *lane)
+{
+    uint32_t share = lane->slots < FIRST_SHARE ? 1 : lane->slots / FIRST_SHARE;
+    return lane->from_journal < share ? share - lane->from_journal : 0;
 }
 
 /* New events keep their part of the places. */
 uint32_t lane_room(const struct lane *lane)
 {
     uint32_t taken = in_memory(lane), limit = places(lane) - kept(lane, FIRST_SHARE);
+    uint32_t room = taken < limit ? limit - taken : 0;
+    if (is_held_up(lane))
+        return 0;
     if (lane->breaker.state != BREAKER_CLOSED)
         return may_probe(lane);
-    return taken < limit ? limit - taken : 0;
+    if (!has_bytes(lane, 0))
+        return taken == 0;
+    return room > room_of_journal(lane) ? room : room_of_journal(lane);
 }

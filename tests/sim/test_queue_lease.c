@@ -47,6 +47,61 @@ Test(queue_lease, no_attempt_begins_after_the_lease)
     sim_close(sim);
 }
 
+/* Its lease ended while it waited here; another owner made an attempt and failed, and then it was
+ * taken by us again. The number of an attempt is its fence: with the old one the outcome would be
+ * refused, and the event delivered twice. */
+Test(queue_lease, what_is_taken_again_is_as_the_journal_has_it)
+{
+    struct sim *sim = open_queue("");
+    sim->upstream.busy = true;
+    accept(sim, "event");
+    cr_assert_eq(sim->gateway.courier->held_count, 1, "it waits for the pool");
+    sim->queue.events[0].view.attempts = 1;
+    sim->queue.events[0].due_ms = loop_now_ms(sim->loop);
+    sim_queue_steal(sim, 0);
+    sim_skip(sim, 1500);
+    sim->upstream.busy = false;
+    sim_skip(sim, 1000);
+    cr_assert_eq(sim->upstream.call_count, 1);
+    cr_assert(strstr(sim->upstream.heads[0], "Postern-Attempt: 2\r\n"));
+    sim_answer(sim, 0, 200, "ok");
+    cr_assert_eq(event(sim, 0)->state, SIM_DELIVERED);
+    cr_assert_eq(sim->queue.base.stats.fenced, 0);
+    cr_assert_eq(sim->gateway.courier->held_count, 0);
+    sim_close(sim);
+}
+
+static unsigned emptied;
+
+static void on_emptied(void *arg)
+{
+    (void)arg;
+    emptied++;
+}
+
+/* The last thing a drain waits for may be a renewal that fails. */
+Test(queue_lease, a_drain_does_not_wait_after_a_failed_renewal)
+{
+    struct sim *sim = open_queue("    lease: 6s\n");
+    accept(sim, "event");
+    sim->queue.mode = SIM_LATER;
+    while (!sim->queue.renew)
+        sim_skip(sim, 100);
+    gateway_drain(&sim->gateway, on_emptied, NULL);
+    sim_answer(sim, 0, 200, "ok");
+    struct queue_renew *renew = sim->queue.renew;
+    sim->queue.renew = NULL;
+    sim_queue_flush(sim);
+    cr_assert_eq(event(sim, 0)->state, SIM_DELIVERED);
+    cr_assert_eq(emptied, 0);
+    renew->status = STATUS_UNAVAILABLE;
+    renew->ended(renew);
+    sim_turn(sim);
+    cr_assert_eq(emptied, 1);
+    sim->queue.mode = SIM_NOW;
+    sim_close(sim);
+}
+
 Test(queue_lease, an_outcome_waits_for_the_queue)
 {
     struct sim *sim = open_queue("");

@@ -82,9 +82,14 @@ void gateway_accept(struct gateway *gateway, struct listener *listener);
 void gateway_drain(struct gateway *gateway, void (*emptied)(void *arg), void *arg);
 
 /* Cuts what is left after the drain's time is over: connections are closed, exchanges go on without
- * a client. `emptied` still comes when the last op was answered (which closing the stores forces).
+ * a client, deliveries don't wait for the rest of an answer. `emptied` still comes when the last op
+ * was answered (which closing the stores forces).
  */
 void gateway_cut(struct gateway *gateway);
+
+/* The stores are about to be closed whatever is left: ends the attempts under way, and calls the
+ * queue no more. */
+void gateway_abandon(struct gateway *gateway);
 
 /* Publishes the lanes of queued deliveries and the queue's counters. */
 void gateway_publish(struct gateway *gateway);
