@@ -17,8 +17,11 @@ static struct spooled *from_queue(struct queue *queue)
 
 /* ---- stats ---- */
 
+/* PostgreSQL's queue may be gone before the spool's has answered. */
 void spooled_queue_note_stats(struct spooled *self)
 {
+    if (self->queue.closing)
+        return;
     struct queue_stats *stats = &self->queue.queue.stats;
     const struct queue_stats *there = &self->queue.postgres->stats;
     const struct queue_stats *here = &self->queue.spool->stats;
