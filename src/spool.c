@@ -40,15 +40,29 @@ static enum status open_numbered(const struct config *config, unsigned number, s
     return status;
 }
 
+/* Not one that another gateway has: nobody delivers what is in it. */
+static void warn_if_passed_over(struct log *log, const char *reason)
+{
+    if (reason[0] != '\0')
+        log_line(log, LOG_WARN, "a spool can't be opened: what it holds is not delivered",
+                 LOG_STR("reason", reason));
+}
+
 int open_spool(const struct config *config, struct log *log, struct sqlite_store **ret_store)
 {
-    char error[256] = "";
+    char error[256] = "", passed_over[256] = "";
     if (config->spool.path.len == 0)
         return EXIT_SUCCESS;
     unsigned tries = config->spool_given ? 1 : SPOOLS_MAX;
-    for (unsigned number = 1; number <= tries; number++)
-        if (open_numbered(config, number, log, ret_store, error) == STATUS_OK)
+    for (unsigned number = 1; number <= tries; number++) {
+        enum status status = open_numbered(config, number, log, ret_store, error);
+        if (status == STATUS_OK) {
+            warn_if_passed_over(log, passed_over);
             return EXIT_SUCCESS;
+        }
+        if (status != STATUS_UNAVAILABLE && passed_over[0] == '\0')
+            memcpy(passed_over, error, sizeof passed_over);
+    }
     if (config->spool_given) {
         (void)fprintf(stderr, "postern: journal.spool: %s\n", error);
         return EXIT_FAILURE;
