@@ -13,7 +13,8 @@
 
 #define MAX_HEADERS 64u
 #define ARENA_BYTES ((size_t)64 << 20)
-#define SHOWN_BYTES 200u /* of one part; a payload can be large */
+#define SHOWN_BYTES 200u                  /* of one part; a payload can be large */
+#define CANONICAL_BYTES ((size_t)1 << 20) /* of a canonical form, which is shown whole */
 
 enum { OPTION_CONFIG, OPTION_ROUTE, OPTION_BODY, OPTION_HEADER, OPTION_PATH, OPTION_COUNT };
 
@@ -81,6 +82,8 @@ static void note_differences(const struct cli_host *host, const struct config *c
     if (sample->guessed_body)
         (void)fprintf(host->err,
                       "note: no Content-Length, what follows the head is taken for the body\n");
+    if (!sample->has_wire && route->scope_count > 0)
+        (void)fprintf(host->err, "note: the scope is taken of a POST to the path given\n");
     if (!sample->has_wire)
         return;
     size_t taken =
@@ -111,8 +114,37 @@ static void print_value(struct slice value, FILE *out)
     (void)fprintf(out, value.len > len ? "\"... (%zu bytes)\n" : "\"\n", value.len);
 }
 
+struct text_sink {
+    struct canonical_sink sink;
+    struct buf *text;
+};
+
+static bool append_text(struct canonical_sink *sink, struct slice piece)
+{
+    struct text_sink *to = container_of(sink, struct text_sink, sink);
+    return buf_append(to->text, piece) == STATUS_OK;
+}
+
+/* What is hashed of a canonical payload. */
+static void print_canonical(const struct key_rule *rule, struct slice body, FILE *out)
+{
+    struct buf text;
+    buf_init(&text, CANONICAL_BYTES);
+    struct text_sink to = {.sink = {append_text}, .text = &text};
+    const struct json_selection selection = key_selection(rule);
+    size_t weight;
+    (void)fprintf(out, "form    ");
+    if (canonical_write(body, &selection, &to.sink, &weight) == JSON_OK)
+        (void)fwrite(buf_slice(&text).data, 1, buf_len(&text), out);
+    else
+        (void)fprintf(out, "(too long to be shown)");
+    (void)fputc('\n', out);
+    buf_done(&text);
+}
+
 static void print_key(const struct cli_host *host, const struct config *config,
-                      const struct route_opts *route, const struct key_result *result)
+                      const struct route_opts *route, const struct key_rule *rule,
+                      const struct key_result *result)
 {
     char hex[EVENT_KEY_HEX + 1] = "";
     hex_format(slice_of(result->key.digest, sizeof(result->key.digest)), hex);
@@ -120,6 +152,8 @@ static void print_key(const struct cli_host *host, const struct config *config,
         (void)fprintf(host->out, "value   ");
         print_value(result->values[i], host->out);
     }
+    if (rule->canonical)
+        print_canonical(rule, result->values[0], host->out);
     (void)fprintf(host->out, "key     %s\n", hex);
     (void)fprintf(host->out, "redis   %.*s:{%.*s}:%s\n", (int)config->redis.prefix.len,
                   config->redis.prefix.data, (int)route->name.len, route->name.data, hex);
@@ -148,31 +182,47 @@ static int try_missing(const struct cli_host *host, const struct config *config,
         return CLI_FAILED;
     struct key_result result = key_make(&payload, 1, input, digester, arena);
     if (result.found)
-        print_key(host, config, route, &result);
+        print_key(host, config, route, &payload, &result);
     else
         print_miss(host, &result);
     return result.found ? CLI_OK : CLI_FAILED;
 }
 
 static int tell(const struct cli_host *host, const struct config *config,
-                const struct route_opts *route, const struct sample *sample,
+                const struct route_opts *route, const struct key_input *input,
                 struct digester *digester, struct arena *arena)
 {
-    struct key_input input = {.route = route->name,
-                              .query = sample->query,
-                              .body = buf_slice(&sample->body),
-                              .headers = sample,
-                              .header = sample_header};
-    struct key_result result = key_make(route->keys, route->key_count, &input, digester, arena);
+    struct key_result result = key_make(route->keys, route->key_count, input, digester, arena);
     (void)fprintf(host->out, "route   %.*s\n", (int)route->name.len, route->name.data);
     if (!result.found) {
         print_miss(host, &result);
-        return try_missing(host, config, route, &input, digester, arena);
+        return try_missing(host, config, route, input, digester, arena);
     }
     (void)fprintf(host->out, "rule    %zu of %zu: %s\n", result.rule + 1, route->key_count,
                   key_kind_text(route->keys[result.rule].kind));
-    print_key(host, config, route, &result);
+    print_key(host, config, route, &route->keys[result.rule], &result);
     return CLI_OK;
+}
+
+static int tell_sample(const struct cli_host *host, const struct config *config,
+                       const struct route_opts *route, const struct sample *sample,
+                       struct digester *digester, struct arena *arena)
+{
+    struct buf decoded;
+    buf_init(&decoded, (size_t)route->body_bytes);
+    struct key_input input = {.route = route->name,
+                              .method = sample->has_wire ? sample->method : SLICE("POST"),
+                              .path = sample->path,
+                              .query = sample->query,
+                              .body = buf_slice(&sample->body),
+                              .scope = route->scope,
+                              .scope_count = route->scope_count,
+                              .decoded = &decoded,
+                              .headers = sample,
+                              .header = sample_header};
+    int status = tell(host, config, route, &input, digester, arena);
+    buf_done(&decoded);
+    return status;
 }
 
 static int show_key(const struct cli_host *host, const struct request *request,
@@ -188,7 +238,7 @@ static int show_key(const struct cli_host *host, const struct request *request,
     int status = read_sample(host, request, config, &sample, &arena);
     if (status == CLI_OK) {
         note_differences(host, config, route, &sample);
-        status = tell(host, config, route, &sample, digester, &arena);
+        status = tell_sample(host, config, route, &sample, digester, &arena);
     }
     buf_done(&sample.body);
     arena_done(&arena);

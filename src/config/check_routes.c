@@ -82,6 +82,18 @@ static bool is_volatile(struct slice header)
     return false;
 }
 
+/* As a part of the scope it does the same to every rule. */
+static void check_scope(struct build *build, size_t index)
+{
+    const struct route_opts *route = &build->config->routes[index];
+    for (size_t i = 0; i < route->scope_count; i++)
+        if (route->scope[i].kind == KEY_SCOPE_HEADER && is_volatile(route->scope[i].name))
+            report_finding(build->report, SEVERITY_WARNING, mark_in(build, index, "scope"),
+                           "header %.*s usually differs between attempts: every retry is a new "
+                           "event then",
+                           PRINT(route->scope[i].name));
+}
+
 static void check_keys(struct build *build, size_t index)
 {
     const struct route_opts *route = &build->config->routes[index];
@@ -94,7 +106,7 @@ static void check_keys(struct build *build, size_t index)
                            PRINT(rule->name));
             report_hint(build->report, "take what the sender keeps over its retries");
         }
-        if (rule->kind == KEY_PAYLOAD && i + 1 < route->key_count)
+        if (rule->kind == KEY_PAYLOAD && !rule->canonical && i + 1 < route->key_count)
             report_finding(build->report, SEVERITY_WARNING, mark_in(build, index, "key"),
                            "rules after payload are only tried when the body is empty");
     }
@@ -215,6 +227,7 @@ void checks_run_routes(struct build *build)
         check_window(build, i);
         check_body(build, i);
         check_keys(build, i);
+        check_scope(build, i);
         check_name_twice(build, i);
         check_shadow(build, i);
     }

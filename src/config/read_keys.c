@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading a route's key: one rule or an ordered list of them.
+ * Reading a route's key, one rule or an ordered list of them, and its scope.
  *
  *   key: payload
+ *   key: {payload: {canonical: true, include: [a.b], exclude: ["items.*.etag"]}}
  *   key: {header: X-Event-Id}         {query: id}
  *   key: {json: [id, data.id]}        the first that is there
  *   key: {fields: [run_id, status]}   all of them
  *   key: [{header: X-Event-Id}, {json: id}, payload]
+ *   scope: [method, path, {header: X-Tenant}]
  */
 #include "readers.h"
 #include "suggest.h"
@@ -83,46 +85,118 @@ static bool read_path(struct build *build, struct node *node, struct json_path *
     return false;
 }
 
-static bool read_paths_rule(struct build *build, struct node *node, struct key_rule *rule)
+/* Room for `count` paths, or for as many as a rule may have; NULL after noting that there is no
+ * memory. */
+static struct json_path *alloc_paths(struct build *build, size_t count)
 {
-    size_t count = node_item_count(node);
-    unsigned max = rule->kind == KEY_FIELDS ? KEY_MAX_FIELDS : JSON_MAX_PATHS;
-    if (node->kind == NODE_MAP || count == 0 || count > max) {
-        build_refuse(build, node, "%.*s must be 1 to %u paths", SHOWN(node->key), max);
-        return false;
-    }
-    struct json_path *paths = build_alloc(build, count * sizeof(*paths));
-    if (!paths)
-        return false;
-    rule->paths = paths;
-    for (struct node *item = node_first_item(node); item; item = node_next_item(node, item))
-        if (item->kind != NODE_BROKEN && read_path(build, item, &paths[rule->path_count]))
-            rule->path_count++;
-    return rule->path_count == count;
+    size_t room = count < JSON_MAX_PATHS ? count : JSON_MAX_PATHS;
+    return build_alloc(build, room * sizeof(struct json_path));
 }
 
-/* `payload: {canonical: …}`: known options, served by a later version. */
+/* Reads the 1 to `max` paths of `node` to `paths`. False: reported. */
+static bool read_paths(struct build *build, struct node *node, size_t max, struct json_path *paths,
+                       size_t *ret_count)
+{
+    size_t count = node_item_count(node);
+    if (node->kind == NODE_MAP || count == 0 || count > max) {
+        build_refuse(build, node, "%.*s must be 1 to %zu paths", SHOWN(node->key), max);
+        return false;
+    }
+    *ret_count = 0;
+    for (struct node *item = node_first_item(node); item; item = node_next_item(node, item))
+        if (item->kind != NODE_BROKEN && read_path(build, item, &paths[*ret_count]))
+            ++*ret_count;
+    return *ret_count == count;
+}
+
+static bool read_paths_rule(struct build *build, struct node *node, struct key_rule *rule)
+{
+    size_t max = rule->kind == KEY_FIELDS ? KEY_MAX_FIELDS : JSON_MAX_PATHS;
+    struct json_path *paths = alloc_paths(build, node_item_count(node));
+    rule->paths = paths;
+    return paths && read_paths(build, node, max, paths, &rule->path_count);
+}
+
+/* ---- options of payload ---- */
+
+/* What was given of them. */
+struct payload_options {
+    struct node *canonical, *include, *exclude;
+};
+
+static bool sort_options(struct build *build, struct node *node, struct payload_options *options)
+{
+    for (struct node *option = node->first; option; option = option->next) {
+        if (slice_eq(option->key, SLICE("canonical"))) {
+            options->canonical = option;
+        } else if (slice_eq(option->key, SLICE("include"))) {
+            options->include = option;
+        } else if (slice_eq(option->key, SLICE("exclude"))) {
+            options->exclude = option;
+        } else {
+            build_refuse(build, node,
+                         "payload takes no options but canonical, include and exclude");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_canonical(struct build *build, struct node *node, bool selects,
+                           bool *ret_canonical)
+{
+    bool is_true = node && node->kind == NODE_SCALAR && slice_eq(node->text, SLICE("true"));
+    bool is_false = node && node->kind == NODE_SCALAR && slice_eq(node->text, SLICE("false"));
+    if (node && !is_true && !is_false) {
+        build_refuse(build, node, "canonical must be true or false");
+        return false;
+    }
+    if (is_false && selects) {
+        build_refuse(build, node, "include and exclude need the canonical form");
+        return false;
+    }
+    *ret_canonical = is_true || selects;
+    return true;
+}
+
+/* The included paths first, the excluded ones behind them. */
+static bool read_selection(struct build *build, const struct payload_options *options,
+                           struct key_rule *rule)
+{
+    struct node *include = options->include, *exclude = options->exclude;
+    size_t count = (include ? node_item_count(include) : 0) +
+                   (exclude ? node_item_count(exclude) : 0);
+    size_t excluded = 0;
+    struct json_path *paths = alloc_paths(build, count);
+    if (!paths ||
+        (include && !read_paths(build, include, KEY_MAX_SELECT, paths, &rule->include_count)))
+        return false;
+    if (exclude &&
+        !read_paths(build, exclude, KEY_MAX_SELECT, paths + rule->include_count, &excluded))
+        return false;
+    rule->paths = paths;
+    rule->path_count = rule->include_count + excluded;
+    return true;
+}
+
 static bool read_payload_rule(struct build *build, struct node *node, struct key_rule *rule)
 {
-    static const char *const later[] = {"canonical", "include", "exclude"};
-    (void)rule;
-    if (node_is_empty(node) || (node->kind == NODE_MAP && node->count == 0))
+    struct payload_options options = {.canonical = NULL};
+    if (node_is_empty(node))
         return true;
-    bool known = node->kind == NODE_MAP;
-    for (const struct node *option = node->first; option && known; option = option->next) {
-        known = false;
-        for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-            known |= slice_eq(option->key, slice_str(later[i]));
-        if (known)
-            report_error(build->report, option->key_at,
-                         "\"payload.%.*s\" is not supported by this version yet",
-                         PRINT(option->key));
-    }
-    node->refused = true;
-    if (!known)
+    if (node->kind != NODE_MAP) {
         build_refuse(build, node, "payload takes no options but canonical, include and exclude");
-    return false;
+        return false;
+    }
+    if (!sort_options(build, node, &options))
+        return false;
+    bool selects = options.include || options.exclude;
+    if (!read_canonical(build, options.canonical, selects, &rule->canonical))
+        return false;
+    return !selects || read_selection(build, &options, rule);
 }
+
+/* ---- rules ---- */
 
 static const struct rule_form FORMS[] = {
     {"payload", KEY_PAYLOAD, read_payload_rule}, {"header", KEY_HEADER, read_header_rule},
@@ -192,6 +266,64 @@ SETTING_READER(read_keys)
         struct key_rule rule = {.path_count = 0};
         if (read_rule(build, item, &rule))
             route->keys[route->key_count++] = rule;
+        node->refused |= item->refused;
+    }
+}
+
+/* ---- scope ---- */
+
+static bool read_scope_header(struct build *build, struct node *item, struct key_scope *scope)
+{
+    struct key_rule header = {.kind = KEY_HEADER};
+    if (item->kind != NODE_MAP || item->count != 1 ||
+        !slice_eq(item->first->key, SLICE("header"))) {
+        build_refuse(build, item, "this is not a part of a scope");
+        report_hint(build->report, "method, path, {header: X-Tenant}, or a list of these");
+        return false;
+    }
+    if (item->first->kind == NODE_BROKEN || !read_header_rule(build, item->first, &header))
+        return false;
+    *scope = (struct key_scope){.kind = KEY_SCOPE_HEADER, .name = header.name};
+    return true;
+}
+
+static bool read_scope_part(struct build *build, struct node *item, struct key_scope *scope)
+{
+    bool is_word = item->kind == NODE_SCALAR;
+    if (is_word && slice_eq(item->text, SLICE("method")))
+        *scope = (struct key_scope){.kind = KEY_SCOPE_METHOD};
+    else if (is_word && slice_eq(item->text, SLICE("path")))
+        *scope = (struct key_scope){.kind = KEY_SCOPE_PATH};
+    else
+        return item->kind != NODE_BROKEN && read_scope_header(build, item, scope);
+    return true;
+}
+
+static bool has_scope(const struct route_opts *route, const struct key_scope *scope)
+{
+    for (size_t i = 0; i < route->scope_count; i++)
+        if (route->scope[i].kind == scope->kind && slice_ieq(route->scope[i].name, scope->name))
+            return true;
+    return false;
+}
+
+SETTING_READER(read_scope)
+{
+    struct route_opts *route = target;
+    size_t count = node_item_count(node);
+    if (count == 0 || count > KEY_MAX_SCOPE) {
+        build_refuse(build, node, "%s must have 1 to %u parts, not %zu", setting->path,
+                     KEY_MAX_SCOPE, count);
+        return;
+    }
+    for (struct node *item = node_first_item(node); item; item = node_next_item(node, item)) {
+        struct key_scope scope;
+        if (read_scope_part(build, item, &scope)) {
+            if (has_scope(route, &scope))
+                build_refuse(build, item, "this part of the scope is given twice");
+            else
+                route->scope[route->scope_count++] = scope;
+        }
         node->refused |= item->refused;
     }
 }

@@ -41,6 +41,7 @@ SETTING_READER(read_sign_key); /* to a slice */
 
 /* read_keys.c: to a struct route_opts */
 SETTING_READER(read_keys);
+SETTING_READER(read_scope);
 
 /* Text checks: NULL, or what the text has to be. */
 const char *check_name(struct slice text);

@@ -109,7 +109,6 @@ enum status config_reference(struct buf *buf)
     for (size_t i = 0; i < SCOPE_COUNT; i++)
         put_later(SCOPES[i], &text);
     text_put(&text, "- `routes[].duplicate`: `replay`\n"
-                    "- `routes[].key`: `{payload: {canonical, include, exclude}}`\n"
                     "- `upstreams.NAME.endpoints`: `https://…`\n"
                     "- `dedup.redis.url`: `rediss://…`\n\n");
     return text.status;

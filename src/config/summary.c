@@ -64,19 +64,49 @@ static void put_path(const struct json_path *path, struct text *text)
         text_put(text, "%s%.*s", i ? "." : "", PRINT(path->parts[i]));
 }
 
+static void put_paths(const struct json_path *paths, size_t count, struct text *text)
+{
+    text_put(text, "[");
+    for (size_t i = 0; i < count; i++) {
+        text_put(text, "%s", i ? ", " : "");
+        put_path(&paths[i], text);
+    }
+    text_put(text, "]");
+}
+
+static void put_payload(const struct key_rule *rule, struct text *text)
+{
+    text_put(text, "%spayload", rule->canonical ? "canonical " : "");
+    if (rule->include_count > 0) {
+        text_put(text, " of ");
+        put_paths(rule->paths, rule->include_count, text);
+    }
+    if (rule->path_count > rule->include_count) {
+        text_put(text, " without ");
+        put_paths(rule->paths + rule->include_count, rule->path_count - rule->include_count, text);
+    }
+}
+
 static void put_rule(const struct key_rule *rule, struct text *text)
 {
+    if (rule->kind == KEY_PAYLOAD) {
+        put_payload(rule, text);
+        return;
+    }
     text_put(text, "%s", key_kind_text(rule->kind));
     if (rule->kind == KEY_HEADER || rule->kind == KEY_QUERY)
         text_put(text, " %.*s", PRINT(rule->name));
-    if (rule->kind != KEY_JSON && rule->kind != KEY_FIELDS)
-        return;
-    text_put(text, "[");
-    for (size_t i = 0; i < rule->path_count; i++) {
-        text_put(text, "%s", i ? ", " : "");
-        put_path(&rule->paths[i], text);
-    }
-    text_put(text, "]");
+    else
+        put_paths(rule->paths, rule->path_count, text);
+}
+
+static void put_scope(const struct route_opts *route, struct text *text)
+{
+    static const char *const words[] = {
+        [KEY_SCOPE_METHOD] = "method", [KEY_SCOPE_PATH] = "path", [KEY_SCOPE_HEADER] = "header "};
+    for (size_t i = 0; i < route->scope_count; i++)
+        text_put(text, "%s%s%.*s", i ? ", " : " per ", words[route->scope[i].kind],
+                 PRINT(route->scope[i].name));
 }
 
 static void put_mode(const struct route_opts *route, struct text *text)
@@ -104,6 +134,7 @@ static void put_route(const struct config *config, const struct route_opts *rout
         text_put(text, "%s", i ? " or " : "");
         put_rule(&route->keys[i], text);
     }
+    put_scope(route, text);
     put_duration(text, "window", route->window_ms);
     put_duration(text, "lease", route->lease_ms);
     put_mode(route, text);

@@ -102,14 +102,24 @@ static size_t find_header(const void *headers, struct slice name, struct slice *
 
 static struct key_result make_key(struct exchange *ex, const struct key_rule *rules, size_t count)
 {
+    struct buf decoded; /* of a packed body: held only for as long as its key is made */
+    buf_init(&decoded, body_limit(ex));
     struct key_input input = {
         .route = ex->route->name,
+        .method = ex->request.method,
+        .path = ex->request.path,
         .query = ex->request.query,
         .body = buf_slice(&ex->body),
+        .scope = ex->route->scope,
+        .scope_count = ex->route->scope_count,
+        .decoded = &decoded,
         .headers = &ex->request,
         .header = find_header,
     };
-    return key_make(rules, count, &input, ex->gateway->digester, &ex->arena);
+    struct key_result made = key_make(rules, count, &input, ex->gateway->digester, &ex->arena);
+    buf_done(&decoded);
+    made.value_count = 0; /* they may lie in what is gone now */
+    return made;
 }
 
 static enum ex_state take_key(struct exchange *ex, const struct key_result *made)

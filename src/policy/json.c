@@ -150,28 +150,6 @@ static const char *close_container(struct finder *finder, const char *at)
     return at + 1;
 }
 
-static const char *skip_scalar(const char *at, const char *end, enum json_kind *ret_kind)
-{
-    bool escaped;
-    switch (*at) {
-    case '"':
-        *ret_kind = JSON_STRING;
-        return json_skip_string(at + 1, end, &escaped);
-    case 't':
-        *ret_kind = JSON_TRUE;
-        return json_skip_word(at, end, SLICE("true"));
-    case 'f':
-        *ret_kind = JSON_FALSE;
-        return json_skip_word(at, end, SLICE("false"));
-    case 'n':
-        *ret_kind = JSON_NULL;
-        return json_skip_word(at, end, SLICE("null"));
-    default:
-        *ret_kind = JSON_NUMBER;
-        return json_skip_number(at, end);
-    }
-}
-
 /* A scalar to its end, a container to behind its opening bracket. */
 static const char *begin_value(struct finder *finder, const char *at)
 {
@@ -181,7 +159,8 @@ static const char *begin_value(struct finder *finder, const char *at)
     if (*at == '{' || *at == '[')
         return open_container(finder, at);
     enum json_kind kind;
-    const char *behind = skip_scalar(at, finder->end, &kind);
+    bool escaped;
+    const char *behind = json_skip_scalar(at, finder->end, &kind, &escaped);
     if (behind && finder->hits)
         give_value(finder, ending_here(finder), kind, slice_of(at, (size_t)(behind - at)));
     finder->fresh = false;
@@ -316,6 +295,8 @@ const char *json_result_text(enum json_result result)
         return "duplicate_key";
     case JSON_TOO_DEEP:
         return "too_deep";
+    case JSON_TOO_LARGE:
+        return "too_large";
     case JSON_NO_MEMORY:
         return "no_memory";
     }

@@ -213,6 +213,28 @@ const char *json_skip_word(const char *at, const char *end, struct slice word)
     return slice_starts(slice_of(at, (size_t)(end - at)), word) ? at + word.len : NULL;
 }
 
+const char *json_skip_scalar(const char *at, const char *end, enum json_kind *ret_kind,
+                             bool *ret_escaped)
+{
+    switch (*at) {
+    case '"':
+        *ret_kind = JSON_STRING;
+        return json_skip_string(at + 1, end, ret_escaped);
+    case 't':
+        *ret_kind = JSON_TRUE;
+        return json_skip_word(at, end, SLICE("true"));
+    case 'f':
+        *ret_kind = JSON_FALSE;
+        return json_skip_word(at, end, SLICE("false"));
+    case 'n':
+        *ret_kind = JSON_NULL;
+        return json_skip_word(at, end, SLICE("null"));
+    default:
+        *ret_kind = JSON_NUMBER;
+        return json_skip_number(at, end);
+    }
+}
+
 /* ---- what strings mean ---- */
 
 static size_t encode_utf8(uint32_t code, char ret_bytes[static 4])

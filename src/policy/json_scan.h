@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tokens of JSON (RFC 8259), for json.c: each function gets the place to look at and the end of
- * the text, and returns the place behind what it read, or NULL when that isn't JSON. Nothing here
- * knows of paths, depth or memory.
+ * The tokens of JSON (RFC 8259), for json.c and json_tree.c: each function gets the place to look
+ * at and the end of the text, and returns the place behind what it read, or NULL when that isn't
+ * JSON. Nothing here knows of paths, depth or memory.
  */
 #ifndef POSTERN_POLICY_JSON_SCAN_H
 #define POSTERN_POLICY_JSON_SCAN_H
 
 #include <postern/base/slice.h>
+#include <postern/policy/json.h>
 #include <stdbool.h>
 
 /* Behind the white space at `at`; never fails. */
@@ -28,6 +29,11 @@ const char *json_skip_number(const char *at, const char *end);
 
 /* Behind `word`, when that stands at `at`. */
 const char *json_skip_word(const char *at, const char *end, struct slice word);
+
+/* Behind the scalar at `at`, which isn't `end`: whatever its first byte announces; what announces
+ * nothing is looked at as a number, and refused. Sets *ret_escaped as json_skip_string does. */
+const char *json_skip_scalar(const char *at, const char *end, enum json_kind *ret_kind,
+                             bool *ret_escaped);
 
 /* Writes the meaning of `inside` (a string json_skip_string accepted, without its quotes) to
  * `ret_text`, which has room for inside.len bytes: no escape is shorter than what it stands for.

@@ -9,180 +9,47 @@
  */
 #include <postern/policy/key.h>
 
-#include "query.h"
+#include "key_find.h"
 
 #include <assert.h>
 
 #define VERSION '1'
-#define LONGEST_ESCAPE 6u /* "\u0041" for one byte */
-
-/* A value as it goes into the digest. */
-struct part {
-    char kind; /* json, fields: one of the PART_ letters; 0: none is hashed */
-    struct slice text;
+/* What a route's scope adds to every key of one request. */
+struct scope_values {
+    struct slice text[KEY_MAX_SCOPE];
+    bool present[KEY_MAX_SCOPE];
 };
 
-enum { PART_STRING = 's', PART_NUMBER = 'n', PART_TRUE = 't', PART_FALSE = 'f' };
+/* ---- scope ---- */
 
-/* The values one rule found. */
-struct finding {
-    struct part parts[KEY_MAX_FIELDS];
-    size_t count;
-    enum json_result json;
-};
-
-static void set_only(struct finding *finding, struct part part)
+static enum key_miss find_scope_header(struct slice name, const struct key_input *input,
+                                       struct slice *ret_value, bool *ret_present)
 {
-    finding->parts[0] = part;
-    finding->count = 1;
-}
-
-/* ---- values from outside the body, and the body itself ---- */
-
-static enum key_miss find_payload(const struct key_input *input, struct finding *finding)
-{
-    set_only(finding, (struct part){.text = input->body});
-    return input->body.len > 0 ? KEY_MISS_NONE : KEY_MISS_EMPTY;
-}
-
-static enum key_miss find_header(const struct key_rule *rule, const struct key_input *input,
-                                 struct finding *finding)
-{
-    struct slice value = {0};
-    size_t count = input->header(input->headers, rule->name, &value);
-    set_only(finding, (struct part){.text = value});
-    if (count == 0)
-        return KEY_MISS_ABSENT;
+    size_t count = input->header(input->headers, name, ret_value);
+    *ret_present = count > 0;
     if (count > 1)
         return KEY_MISS_REPEATED;
-    if (value.len == 0)
-        return KEY_MISS_EMPTY;
-    return value.len > KEY_MAX_VALUE_BYTES ? KEY_MISS_TOO_LONG : KEY_MISS_NONE;
+    return ret_value->len > KEY_MAX_VALUE_BYTES ? KEY_MISS_TOO_LONG : KEY_MISS_NONE;
 }
 
-static enum key_miss find_query(const struct key_rule *rule, const struct key_input *input,
-                                struct arena *arena, struct finding *finding)
+/* A header that isn't there is a value of its own; one that is there twice is none. */
+static enum key_miss find_scope(const struct key_input *input, struct scope_values *values)
 {
-    struct slice value = {0};
-    enum key_miss miss = query_find(input->query, rule->name, arena, &value);
-    set_only(finding, (struct part){.text = value});
-    return miss;
-}
-
-/* ---- values from a JSON body ---- */
-
-/* A string whose escapes were not read yet. What is too long in any case isn't even read, so that a
- * long text can't exhaust the arena and turn "too long" into "no memory". */
-static enum key_miss read_string(struct json_value *value, struct arena *arena)
-{
-    if (value->raw.len > KEY_MAX_VALUE_BYTES * LONGEST_ESCAPE + 2)
-        return KEY_MISS_TOO_LONG;
-    return json_read_text(value, arena) ? KEY_MISS_NONE : KEY_MISS_NO_MEMORY;
-}
-
-/* The letter of a scalar; 0: not one. */
-static char part_kind(enum json_kind kind)
-{
-    switch (kind) {
-    case JSON_STRING:
-        return PART_STRING;
-    case JSON_NUMBER:
-        return PART_NUMBER;
-    case JSON_TRUE:
-        return PART_TRUE;
-    case JSON_FALSE:
-        return PART_FALSE;
-    case JSON_ABSENT:
-    case JSON_NULL:
-    case JSON_ARRAY:
-    case JSON_OBJECT:
-        break;
-    }
-    return 0;
-}
-
-/* The value as a part; an empty string is one here. */
-static enum key_miss read_scalar(struct json_value *value, struct arena *arena,
-                                 struct part *ret_part)
-{
-    if (value->kind == JSON_ABSENT || value->kind == JSON_NULL)
-        return KEY_MISS_ABSENT;
-    if (value->kind == JSON_OBJECT || value->kind == JSON_ARRAY)
-        return KEY_MISS_NOT_SCALAR;
-    enum key_miss miss = value->kind == JSON_STRING ? read_string(value, arena) : KEY_MISS_NONE;
-    if (miss == KEY_MISS_NONE && value->text.len > KEY_MAX_VALUE_BYTES)
-        miss = KEY_MISS_TOO_LONG;
-    *ret_part = (struct part){.kind = part_kind(value->kind), .text = value->text};
-    return miss;
-}
-
-/* A value that is there but can't be used ends the rule; what counts as absent leads on to the next
- * path, and its reason is remembered if it says more than "absent". */
-static enum key_miss find_first(struct json_value *values, size_t count, struct arena *arena,
-                                struct finding *finding)
-{
-    enum key_miss reason = KEY_MISS_ABSENT;
-    for (size_t i = 0; i < count; i++) {
-        struct part part;
-        enum key_miss miss = read_scalar(&values[i], arena, &part);
-        if (miss == KEY_MISS_NONE && part.text.len == 0)
-            miss = KEY_MISS_EMPTY;
-        if (miss == KEY_MISS_NONE)
-            set_only(finding, part);
-        if (miss != KEY_MISS_ABSENT && miss != KEY_MISS_EMPTY && miss != KEY_MISS_NOT_SCALAR)
-            return miss;
-        if (reason == KEY_MISS_ABSENT)
-            reason = miss;
-    }
-    return reason;
-}
-
-static enum key_miss find_all(struct json_value *values, size_t count, struct arena *arena,
-                              struct finding *finding)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < count; i++) {
-        enum key_miss miss = read_scalar(&values[i], arena, &finding->parts[i]);
+    *values = (struct scope_values){.present = {false}};
+    for (size_t i = 0; i < input->scope_count; i++) {
+        enum key_miss miss = KEY_MISS_NONE;
+        values->present[i] = true;
+        if (input->scope[i].kind == KEY_SCOPE_METHOD)
+            values->text[i] = input->method;
+        else if (input->scope[i].kind == KEY_SCOPE_PATH)
+            values->text[i] = input->path;
+        else
+            miss = find_scope_header(input->scope[i].name, input, &values->text[i],
+                                     &values->present[i]);
         if (miss != KEY_MISS_NONE)
             return miss;
-        bytes += finding->parts[i].text.len;
     }
-    finding->count = count;
-    return bytes > 0 ? KEY_MISS_NONE : KEY_MISS_EMPTY;
-}
-
-static enum key_miss find_in_body(const struct key_rule *rule, const struct key_input *input,
-                                  struct arena *arena, struct finding *finding)
-{
-    assert(rule->path_count > 0);
-    assert(rule->path_count <= (rule->kind == KEY_FIELDS ? KEY_MAX_FIELDS : JSON_MAX_PATHS));
-    struct json_value values[JSON_MAX_PATHS];
-    if (input->body.len == 0)
-        return KEY_MISS_EMPTY;
-    finding->json = json_locate(input->body, rule->paths, rule->path_count, values);
-    if (finding->json != JSON_OK)
-        return KEY_MISS_NOT_JSON;
-    return rule->kind == KEY_FIELDS ? find_all(values, rule->path_count, arena, finding)
-                                    : find_first(values, rule->path_count, arena, finding);
-}
-
-static enum key_miss find_values(const struct key_rule *rule, const struct key_input *input,
-                                 struct arena *arena, struct finding *finding)
-{
-    finding->count = 0;
-    finding->json = JSON_OK;
-    switch (rule->kind) {
-    case KEY_PAYLOAD:
-        return find_payload(input, finding);
-    case KEY_HEADER:
-        return find_header(rule, input, finding);
-    case KEY_QUERY:
-        return find_query(rule, input, arena, finding);
-    case KEY_JSON:
-    case KEY_FIELDS:
-        break;
-    }
-    return find_in_body(rule, input, arena, finding);
+    return KEY_MISS_NONE;
 }
 
 /* ---- the digest ---- */
@@ -193,11 +60,11 @@ static enum status add_byte(struct digester *digester, char byte)
 }
 
 /* Letters, not the enum's numbers: those may change from one build to the next. */
-static char rule_letter(enum key_kind kind)
+static char rule_letter(const struct key_rule *rule)
 {
-    switch (kind) {
+    switch (rule->kind) {
     case KEY_PAYLOAD:
-        return 'p';
+        return rule->canonical ? 'c' : 'p';
     case KEY_HEADER:
         return 'h';
     case KEY_QUERY:
@@ -218,17 +85,61 @@ static enum status add_path(struct digester *digester, const struct json_path *p
     return status;
 }
 
+static enum status add_paths(struct digester *digester, const struct json_path *paths, size_t count)
+{
+    enum status status = add_byte(digester, (char)count);
+    for (size_t i = 0; i < count && status == STATUS_OK; i++)
+        status = add_path(digester, &paths[i]);
+    return status;
+}
+
+/* The paths in front of `include_count`, which only a canonical payload has, and those behind it.
+ */
+static enum status add_rule_paths(struct digester *digester, const struct key_rule *rule)
+{
+    size_t first = rule->include_count;
+    enum status status = STATUS_OK;
+    if (rule->kind == KEY_PAYLOAD)
+        status = add_paths(digester, rule->paths, first);
+    return status == STATUS_OK ? add_paths(digester, rule->paths + first, rule->path_count - first)
+                               : status;
+}
+
 /* The rule as it is defined. */
 static enum status add_rule(struct digester *digester, const struct key_rule *rule)
 {
-    enum status status = add_byte(digester, rule_letter(rule->kind));
+    enum status status = add_byte(digester, rule_letter(rule));
     if (status == STATUS_OK && (rule->kind == KEY_HEADER || rule->kind == KEY_QUERY))
         return digest_add_part(digester, rule->name);
-    if (status != STATUS_OK || rule->kind == KEY_PAYLOAD)
+    if (status != STATUS_OK || (rule->kind == KEY_PAYLOAD && !rule->canonical))
         return status;
-    status = add_byte(digester, (char)rule->path_count);
-    for (size_t i = 0; i < rule->path_count && status == STATUS_OK; i++)
-        status = add_path(digester, &rule->paths[i]);
+    return add_rule_paths(digester, rule);
+}
+
+static enum status add_scope_value(struct digester *digester, const struct key_scope *scope,
+                                   struct slice text, bool present)
+{
+    static const char letters[] = {
+        [KEY_SCOPE_METHOD] = 'm', [KEY_SCOPE_PATH] = 'p', [KEY_SCOPE_HEADER] = 'h'};
+    enum status status = add_byte(digester, letters[scope->kind]);
+    if (status == STATUS_OK && scope->kind == KEY_SCOPE_HEADER)
+        status = digest_add_part(digester, scope->name);
+    if (status == STATUS_OK)
+        status = add_byte(digester, present ? '1' : '0');
+    return status == STATUS_OK ? digest_add_part(digester, text) : status;
+}
+
+/* Nothing where there is no scope: such keys are as they were before there were scopes. */
+static enum status add_scope(struct digester *digester, const struct key_input *input,
+                             const struct scope_values *values)
+{
+    if (input->scope_count == 0)
+        return STATUS_OK;
+    enum status status = add_byte(digester, 's');
+    if (status == STATUS_OK)
+        status = add_byte(digester, (char)input->scope_count);
+    for (size_t i = 0; i < input->scope_count && status == STATUS_OK; i++)
+        status = add_scope_value(digester, &input->scope[i], values->text[i], values->present[i]);
     return status;
 }
 
@@ -245,16 +156,18 @@ static enum status add_parts(struct digester *digester, const struct finding *fi
     return status;
 }
 
-static enum status make_digest(struct digester *digester, struct slice route,
-                               const struct key_rule *rule, const struct finding *finding,
-                               struct event_key *ret_key)
+static enum status make_digest(struct digester *digester, const struct key_input *input,
+                               const struct scope_values *scope, const struct key_rule *rule,
+                               const struct finding *finding, struct event_key *ret_key)
 {
     uint8_t digest[SHA256_BYTES];
     enum status status = digest_begin(digester);
     if (status == STATUS_OK)
         status = add_byte(digester, VERSION);
     if (status == STATUS_OK)
-        status = digest_add_part(digester, route);
+        status = digest_add_part(digester, input->route);
+    if (status == STATUS_OK)
+        status = add_scope(digester, input, scope);
     if (status == STATUS_OK)
         status = add_rule(digester, rule);
     if (status == STATUS_OK)
@@ -268,20 +181,32 @@ static enum status make_digest(struct digester *digester, struct slice route,
 
 /* ---- the interface ---- */
 
+/* What all rules of one key_make share. */
+struct making {
+    const struct key_input *input;
+    struct digester *digester;
+    struct arena *arena;
+    struct scope_values scope;
+    struct key_body body;
+};
+
 /* Tries one rule; fills the result's key and values when it gives one. */
-static enum key_miss try_rule(const struct key_rule *rule, const struct key_input *input,
-                              struct digester *digester, struct arena *arena,
+static enum key_miss try_rule(struct making *making, const struct key_rule *rule,
                               struct key_result *result, enum json_result *ret_json)
 {
     struct finding finding;
-    enum key_miss miss = find_values(rule, input, arena, &finding);
+    enum key_miss miss =
+        key_find(rule, making->input, &making->body, making->digester, making->arena, &finding);
     *ret_json = finding.json;
     if (miss != KEY_MISS_NONE)
         return miss;
-    if (make_digest(digester, input->route, rule, &finding, &result->key) != STATUS_OK)
+    if (make_digest(making->digester, making->input, &making->scope, rule, &finding,
+                    &result->key) != STATUS_OK)
         return KEY_MISS_NO_MEMORY;
     for (size_t i = 0; i < finding.count; i++)
         result->values[i] = finding.parts[i].text;
+    if (rule->kind == KEY_PAYLOAD && rule->canonical)
+        result->values[0] = making->body.text; /* the part is a digest, in `finding` */
     result->value_count = finding.count;
     result->found = true;
     return KEY_MISS_NONE;
@@ -291,10 +216,16 @@ struct key_result key_make(const struct key_rule *rules, size_t rule_count,
                            const struct key_input *input, struct digester *digester,
                            struct arena *arena)
 {
+    struct making making = {.input = input, .digester = digester, .arena = arena};
     struct key_result result = {.found = false, .miss = KEY_MISS_ABSENT};
+    enum key_miss scope_miss = find_scope(input, &making.scope);
+    if (scope_miss != KEY_MISS_NONE) {
+        result.miss = scope_miss;
+        return result;
+    }
     for (size_t i = 0; i < rule_count && !result.found; i++) {
         enum json_result json;
-        enum key_miss miss = try_rule(&rules[i], input, digester, arena, &result, &json);
+        enum key_miss miss = try_rule(&making, &rules[i], &result, &json);
         result.rule = i;
         if (result.found || i == 0 || miss == KEY_MISS_NO_MEMORY) {
             result.miss = miss;
@@ -304,6 +235,15 @@ struct key_result key_make(const struct key_rule *rules, size_t rule_count,
             break;
     }
     return result;
+}
+
+struct json_selection key_selection(const struct key_rule *rule)
+{
+    return (struct json_selection){
+        .paths = rule->paths,
+        .include_count = rule->include_count,
+        .path_count = rule->path_count,
+    };
 }
 
 const char *key_kind_text(enum key_kind kind)

@@ -32,6 +32,7 @@ THIRD_PARTY = (
     (r"sqlite3(ext)?\.h", r"store/\w*sqlite\w*\.[ch]"),
     (r"openssl/.*", r"policy/(digest|sign)\.c"),
     (r"yaml\.h", r"config/yaml\.c"),
+    (r"zlib\.h", r"policy/gunzip\.c"),
 )
 
 # Concrete backends are named by the composition root (src/*.c), the config that fills their options, and

@@ -52,6 +52,7 @@ enum json_result {
     JSON_DUPLICATE_KEY, /* a name that a path asks for stands twice in one object, however spelled:
                            "a" and "\u0061" are one */
     JSON_TOO_DEEP,
+    JSON_TOO_LARGE, /* only canonical.h: too many values, or a number with too many digits */
     JSON_NO_MEMORY,
 };
 

@@ -4,10 +4,15 @@
  * complete request. Pure: no I/O, no time.
  *
  * digest = the first 128 bits of
- *     SHA-256( version, part(route name), rule, value … )
+ *     SHA-256( version, part(route name), scope, rule, value … )
+ *     scope   nothing without one; else 's', number of scopes, each: kind byte;
+ *             header: part(name as the route spells it); '1' and part(value), or '0' and
+ *             part(nothing) for a header that isn't there
  *     rule    kind byte; header, query: part(name as the rule spells it);
- *             json, fields: number of paths, each: number of parts, part …
- *     value   payload: part(body); header, query: part(value);
+ *             json, fields: paths; canonical payload: included paths, excluded paths
+ *     paths   number of paths, each: number of parts, part …
+ *     value   payload: part(body); canonical payload: part(SHA-256 of the form);
+ *             header, query: part(value);
  *             json, fields: kind byte (string, number, true, false) and part(text)
  *
  * Every part has its length in front: `ab`+`c` is not `a`+`bc`.
@@ -24,16 +29,22 @@
  * All paths of one json rule are spellings of one thing: which of them held the value is not in the
  * digest, so that the same id under another of its names is the same event.
  *
- * A JSON string and a JSON number of the same text are different ("5" is not 5), and numbers are
- * compared as they were written (1 is not 1.0): the scanner keeps the text, and what an upstream
- * makes of it isn't known here.
+ * A JSON string and a JSON number of the same text are different ("5" is not 5). In json and fields
+ * rules numbers are compared as they were written (1 is not 1.0): the scanner keeps the text, and
+ * what an upstream makes of it isn't known here. The canonical form has one text for each value.
+ *
+ * Rules that read the body (json, fields, canonical payload) read what it says: unpacked when it
+ * came with Content-Encoding: gzip, and json and fields also as a form when Content-Type says so.
+ * The values of a form are strings. A payload that isn't canonical is the octets as they came.
  */
 #ifndef POSTERN_POLICY_KEY_H
 #define POSTERN_POLICY_KEY_H
 
 #include <postern/base/arena.h>
+#include <postern/base/buf.h>
 #include <postern/base/event_key.h>
 #include <postern/base/slice.h>
+#include <postern/policy/canonical.h>
 #include <postern/policy/digest.h>
 #include <postern/policy/json.h>
 #include <stdbool.h>
@@ -42,13 +53,15 @@
 
 #define KEY_MAX_RULES 8u
 #define KEY_MAX_FIELDS 16u /* paths of a KEY_FIELDS rule; KEY_JSON: JSON_MAX_PATHS */
+#define KEY_MAX_SELECT 32u /* paths of `include`, and of `exclude` */
+#define KEY_MAX_SCOPE 8u
 
 /* A longer header, query or field value is "no key" with its own reason: ids are short, and a path
  * that points at a text is a mistake that should show. */
 #define KEY_MAX_VALUE_BYTES 4096u
 
 enum key_kind {
-    KEY_PAYLOAD, /* SHA-256 of the raw body; an empty body has no key */
+    KEY_PAYLOAD, /* SHA-256 of the raw body, or of its canonical form; an empty body has no key */
     KEY_HEADER,  /* one field's value; missing, empty, or sent twice: no key */
     KEY_QUERY,   /* one query parameter's percent-decoded value ('+' stays '+'); missing, empty, or
                     given twice: no key */
@@ -61,15 +74,34 @@ enum key_kind {
 struct key_rule {
     enum key_kind kind;
     struct slice name;             /* header or query */
-    const struct json_path *paths; /* json, fields */
-    size_t path_count;             /* at least 1; at most JSON_MAX_PATHS or KEY_MAX_FIELDS */
+    const struct json_path *paths; /* json, fields: at least 1, at most JSON_MAX_PATHS or
+                                      KEY_MAX_FIELDS; canonical payload: a json_selection's */
+    size_t path_count;
+    size_t include_count; /* canonical payload */
+    bool canonical;       /* payload */
+};
+
+enum key_scope_kind { KEY_SCOPE_METHOD, KEY_SCOPE_PATH, KEY_SCOPE_HEADER };
+
+/* What else tells events of a route apart. A header that is missing is a scope of its own, other
+ * than an empty one; one that is there twice leaves the request without a key. */
+struct key_scope {
+    enum key_scope_kind kind;
+    struct slice name; /* header */
 };
 
 /* What a key is made from; everything borrowed. */
 struct key_input {
     struct slice route;
-    struct slice query; /* raw, without '?' */
-    struct slice body;
+    struct slice method; /* these two only for scopes */
+    struct slice path;   /* as it came, without the query */
+    struct slice query;  /* raw, without '?' */
+    struct slice body;   /* as it came */
+    const struct key_scope *scope;
+    size_t scope_count; /* at most KEY_MAX_SCOPE */
+    /* Where a packed body is unpacked to when a rule reads it; its ceiling is the most that may
+     * come out. NULL: such a body can't be read. The result's values may lie in it. */
+    struct buf *decoded;
     const void *headers; /* handed back to `header` */
     /* The value of the header `name` (any case). Returns how many there are; *ret_value is the
      * first. */
@@ -79,13 +111,13 @@ struct key_input {
 /* Why a rule gave no key; counted per route. */
 enum key_miss {
     KEY_MISS_NONE,
-    KEY_MISS_ABSENT,   /* not there, or null */
-    KEY_MISS_EMPTY,    /* there, but empty */
-    KEY_MISS_REPEATED, /* a header or parameter given more than once */
-    KEY_MISS_TOO_LONG,
+    KEY_MISS_ABSENT,     /* not there, or null */
+    KEY_MISS_EMPTY,      /* there, but empty */
+    KEY_MISS_REPEATED,   /* a header, parameter or form field given more than once */
+    KEY_MISS_TOO_LONG,   /* a value, an unpacked body, or what a canonical form may hold */
     KEY_MISS_NOT_JSON,   /* the body can't be trusted as JSON: see the detail */
     KEY_MISS_NOT_SCALAR, /* an object or array stands where a value should */
-    KEY_MISS_ENCODING,   /* a query value with broken percent-encoding */
+    KEY_MISS_ENCODING,   /* a value with broken percent-encoding, a body that isn't gzip */
     KEY_MISS_NO_MEMORY,  /* no memory, or OpenSSL failed: what the key is can't be said now */
     KEY_MISSES
 };
@@ -97,17 +129,21 @@ struct key_result {
     enum key_miss miss;    /* when none gave one: of the first rule, or KEY_MISS_NO_MEMORY */
     enum json_result json; /* with KEY_MISS_NOT_JSON */
     /* The parts that were hashed, for `postern key` and explain; slices into the input or the
-     * arena. For payload the body. */
+     * arena. For payload the body, unpacked if canonical. */
     struct slice values[KEY_MAX_FIELDS];
     size_t value_count;
 };
 
-/* Tries `rules` in order. Allocates only unescaped strings in `arena`. KEY_MISS_NO_MEMORY ends the
+/* Tries `rules` in order. Allocates only unescaped and decoded values in `arena`; the tree of a
+ * canonical form is gone when this returns. KEY_MISS_NO_MEMORY ends the
  * search: a later rule would give the event another key than it has on a better day, so the
  * exchange must fail rather than pass as "without key". */
 struct key_result key_make(const struct key_rule *rules, size_t rule_count,
                            const struct key_input *input, struct digester *digester,
                            struct arena *arena);
+
+/* The selection of a canonical payload rule, for canonical_write. */
+struct json_selection key_selection(const struct key_rule *rule);
 
 /* "payload", "header", …; static storage. */
 const char *key_kind_text(enum key_kind kind);

@@ -54,6 +54,8 @@ struct route_opts {
     enum route_mode mode;
     struct key_rule keys[KEY_MAX_RULES];
     size_t key_count; /* at least 1 */
+    struct key_scope scope[KEY_MAX_SCOPE];
+    size_t scope_count; /* 0: the route alone */
     enum missing_rule missing;
     uint64_t window_ms;
     uint32_t lease_ms;

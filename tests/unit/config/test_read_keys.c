@@ -151,13 +151,118 @@ Test(read_keys, values_that_are_none)
     expect_key_error("{fields: }", "is not a path into a JSON body");
 }
 
-Test(read_keys, payload_options_come_later)
+Test(read_keys, canonical_payload)
 {
-    expect_key_error("{payload: {canonical: true}}",
-                     "f.yaml:9:21: error: \"payload.canonical\" is not supported by this version");
-    expect_key_error("{payload: {exclude: [a.b]}}", "\"payload.exclude\" is not supported");
+    struct parsed parsed;
+    struct key_rule rule = only_rule(&parsed, "{payload: {canonical: true}}");
+    cr_assert(rule.kind == KEY_PAYLOAD && rule.canonical && rule.path_count == 0);
+    parsed_done(&parsed);
+    cr_assert_not(only_rule(&parsed, "{payload: {canonical: false}}").canonical);
+    parsed_done(&parsed);
+}
+
+Test(read_keys, selections_of_a_payload)
+{
+    struct parsed parsed;
+    struct key_rule rule = only_rule(
+        &parsed, "{payload: {canonical: true, exclude: [meta.sent_at, \"items.*.etag\"], "
+                 "include: [a.b]}}");
+    cr_assert(rule.canonical && rule.include_count == 1 && rule.path_count == 3);
+    cr_assert(slice_eq(rule.paths[0].parts[1], SLICE("b")));
+    cr_assert(slice_eq(rule.paths[1].parts[1], SLICE("sent_at")));
+    cr_assert(rule.paths[2].count == 3 && slice_eq(rule.paths[2].parts[1], SLICE("*")));
+    parsed_done(&parsed);
+    rule = only_rule(&parsed, "{payload: {include: a}}");
+    cr_assert(rule.canonical && rule.include_count == 1 && rule.path_count == 1);
+    parsed_done(&parsed);
+    rule = only_rule(&parsed, "{payload: {exclude: a}}");
+    cr_assert(rule.canonical && rule.include_count == 0 && rule.path_count == 1);
+    parsed_done(&parsed);
+}
+
+Test(read_keys, payload_options_that_are_refused)
+{
     expect_key_error("{payload: {canonicl: true}}", "payload takes no options but canonical");
     expect_key_error("{payload: yes}", "payload takes no options but canonical");
+    expect_key_error("{payload: {canonical: yes}}",
+                     "f.yaml:9:32: error: canonical must be true or false");
+    expect_key_error("{payload: {canonical: [true]}}", "canonical must be true or false");
+    expect_key_error("{payload: {canonical: false, include: [a]}}",
+                     "include and exclude need the canonical form");
+    expect_key_error("{payload: {include: []}}", "include must be 1 to 32 paths");
+    expect_key_error("{payload: {exclude: {a: b}}}", "exclude must be 1 to 32 paths");
+    expect_key_error("{payload: {exclude: [a..b]}}", "\"a..b\" is not a path into a JSON body");
+}
+
+/* A list of so many paths. */
+static void put_many_paths(char *text, size_t size, const char *option, size_t count)
+{
+    size_t len = (size_t)snprintf(text, size, "{payload: {%s: [", option);
+    for (size_t i = 0; i < count; i++)
+        len += (size_t)snprintf(text + len, size - len, "%sp%zu", i ? ", " : "", i);
+    (void)snprintf(text + len, size - len, "]}}");
+}
+
+Test(read_keys, selections_have_their_limit)
+{
+    char text[1024];
+    struct parsed parsed;
+    put_many_paths(text, sizeof text, "exclude", KEY_MAX_SELECT);
+    cr_assert_eq(only_rule(&parsed, text).path_count, KEY_MAX_SELECT);
+    parsed_done(&parsed);
+    put_many_paths(text, sizeof text, "exclude", KEY_MAX_SELECT + 1);
+    expect_key_error(text, "exclude must be 1 to 32 paths");
+    put_many_paths(text, sizeof text, "include", 70);
+    expect_key_error(text, "include must be 1 to 32 paths");
+}
+
+/* ---- scope ---- */
+
+static struct parsed parse_scope(const char *scope)
+{
+    char route[1024];
+    cr_assert_lt(snprintf(route, sizeof(route), "    scope: %s\n", scope), (int)sizeof(route));
+    return parse_with("", "", route);
+}
+
+static void expect_scope_error(const char *scope, const char *words)
+{
+    struct parsed parsed = parse_scope(scope);
+    assert_one_error(parsed, words);
+    parsed_done(&parsed);
+}
+
+Test(read_keys, scope)
+{
+    struct parsed parsed = parse_scope("[method, path, {header: X-Tenant}]");
+    assert_clean(parsed);
+    const struct route_opts *route = &parsed.config->routes[0];
+    cr_assert_eq(route->scope_count, 3);
+    cr_assert_eq(route->scope[0].kind, KEY_SCOPE_METHOD);
+    cr_assert_eq(route->scope[1].kind, KEY_SCOPE_PATH);
+    cr_assert_eq(route->scope[2].kind, KEY_SCOPE_HEADER);
+    cr_assert(slice_eq(route->scope[2].name, SLICE("X-Tenant")));
+    parsed_done(&parsed);
+    parsed = parse_scope("{header: A}");
+    assert_clean(parsed);
+    cr_assert_eq(parsed.config->routes[0].scope_count, 1);
+    parsed_done(&parsed);
+    parsed = parse_with("", "", "");
+    cr_assert_eq(parsed.config->routes[0].scope_count, 0);
+    parsed_done(&parsed);
+}
+
+Test(read_keys, scopes_that_are_refused)
+{
+    expect_scope_error("[]", "scope must have 1 to 8 parts, not 0");
+    expect_scope_error("[a, b, c, d, e, f, g, h, i]", "scope must have 1 to 8 parts, not 9");
+    expect_scope_error("host", "this is not a part of a scope");
+    expect_scope_error("", "this is not a part of a scope");
+    expect_scope_error("[[method]]", "this is not a part of a scope");
+    expect_scope_error("[{query: a}]", "this is not a part of a scope");
+    expect_scope_error("[{header: 'a b'}]", "\"a b\" is not the name of a header");
+    expect_scope_error("[method, method]", "this part of the scope is given twice");
+    expect_scope_error("[{header: A}, {header: a}]", "this part of the scope is given twice");
 }
 
 Test(read_keys, all_errors_of_a_list_are_told)

@@ -63,6 +63,11 @@ Test(summary, of_a_key)
 {
     holds_line("", "    key: {json: [id, data.id]}\n", "key json[id, data.id], window");
     holds_line("", "    key: [{header: A}, payload]\n", "key header A or payload, window");
+    holds_line("", "    key: {payload: {canonical: true}}\n", "key canonical payload, window");
+    holds_line("", "    key: {payload: {include: [a.b, c], exclude: \"*.d\"}}\n",
+               "key canonical payload of [a.b, c] without [*.d], window");
+    holds_line("", "    scope: [method, {header: T}]\n",
+               "key payload per method, header T, window");
 }
 
 Test(summary, of_a_disabled_admin)

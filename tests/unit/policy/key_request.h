@@ -21,8 +21,13 @@ struct header {
 struct request {
     const char *route;
     struct header headers[4];
+    struct slice method;
+    struct slice path;
     struct slice query;
     struct slice body;
+    const struct key_scope *scope;
+    size_t scope_count;
+    struct buf *decoded;
 };
 
 static struct arena arena;
@@ -55,8 +60,13 @@ static inline struct key_result make(const struct key_rule *rules, size_t count,
 {
     struct key_input input = {
         .route = slice_str(request->route ? request->route : "r"),
+        .method = request->method,
+        .path = request->path,
         .query = request->query,
         .body = request->body,
+        .scope = request->scope,
+        .scope_count = request->scope_count,
+        .decoded = request->decoded,
         .headers = request->headers,
         .header = find_header,
     };

@@ -261,7 +261,10 @@ Test(key, a_long_text_does_not_exhaust_the_arena)
 {
     struct request request = with_long_id(SLICE("\\n"), 100000);
     struct key_rule rule = pathed(KEY_JSON, "id");
-    struct key_input input = {.route = SLICE("r"), .body = request.body};
+    struct key_input input = {.route = SLICE("r"),
+                              .body = request.body,
+                              .headers = request.headers,
+                              .header = find_header};
     struct arena small;
     arena_init(&small, 1024, 8192);
     cr_assert_eq(key_make(&rule, 1, &input, digester, &small).miss, KEY_MISS_TOO_LONG);
