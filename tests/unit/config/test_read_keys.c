@@ -164,9 +164,9 @@ Test(read_keys, canonical_payload)
 Test(read_keys, selections_of_a_payload)
 {
     struct parsed parsed;
-    struct key_rule rule = only_rule(
-        &parsed, "{payload: {canonical: true, exclude: [meta.sent_at, \"items.*.etag\"], "
-                 "include: [a.b]}}");
+    struct key_rule rule =
+        only_rule(&parsed, "{payload: {canonical: true, exclude: [meta.sent_at, \"items.*.etag\"], "
+                           "include: [a.b]}}");
     cr_assert(rule.canonical && rule.include_count == 1 && rule.path_count == 3);
     cr_assert(slice_eq(rule.paths[0].parts[1], SLICE("b")));
     cr_assert(slice_eq(rule.paths[1].parts[1], SLICE("sent_at")));
