@@ -42,6 +42,8 @@ static void take_lease(struct courier *courier, struct delivery *delivery)
 {
     const struct queue_lease *lease = &courier->leases[delivery->renewal - 1];
     delivery->renewal = 0;
+    if (lease->unanswered)
+        return;
     if (!lease->lost) {
         delivery->leased_until_ms = courier->renew_began_ms + lease->lease_ms;
         return;

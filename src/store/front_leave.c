@@ -97,6 +97,8 @@ static void receive(struct front *front, struct batch *batch)
 {
     batch->sealed = true;
     batch->first_wait_ms = front_now_ms(front);
+    for (size_t i = 0; i < batch->count; i++)
+        batch->rows[i]->refused = false; /* the other database's word */
     atomic_fetch_add_explicit(&front->opts.budget->used_bytes, batch->bytes, memory_order_relaxed);
     front->journal.stats.pending_rows += batch->count;
     front->journal.stats.pending_bytes += batch->bytes;

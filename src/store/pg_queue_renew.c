@@ -10,13 +10,18 @@
 #include <assert.h>
 #include <libpq-fe.h>
 
-/* The bounds let the planner leave out all other days. */
+/* The bounds let the planner leave out all other days; the lateral query keeps it to one look by
+ * the primary key for each lease. */
 static const char text[] =
     "UPDATE event e SET lease_until = now() + l.lease_ms * interval '1 millisecond',"
     " next_attempt_at = now() + l.lease_ms * interval '1 millisecond'"
-    " FROM unnest($1, $2, $3) WITH ORDINALITY AS l (id, received_at, lease_ms, ord)"
-    " WHERE e.id = l.id AND e.received_at = l.received_at AND e.received_at BETWEEN $4 AND $5"
+    " FROM (SELECT l.* FROM unnest($1, $2, $3) WITH ORDINALITY AS l (id, received_at, lease_ms, "
+    "ord)"
+    " CROSS JOIN LATERAL (SELECT FROM event e WHERE e.id = l.id"
+    " AND e.received_at = l.received_at AND e.received_at BETWEEN $4 AND $5"
     " AND e.state = 'queued' AND e.lease_owner = $6 AND e.lease_until IS NOT NULL"
+    " FOR NO KEY UPDATE OFFSET 0) AS ours) AS l"
+    " WHERE e.id = l.id AND e.received_at = l.received_at AND e.received_at BETWEEN $4 AND $5"
     " RETURNING l.ord";
 
 enum { STATEMENT_RENEW = 1 };

@@ -11,7 +11,8 @@
 #include <assert.h>
 #include <libpq-fe.h>
 
-#define UPKEEP_TIMEOUT_MS 30000u
+#define UPKEEP_TIMEOUT_MS                                                                          \
+    8000u /* renewals wait behind it: two of them are less than a usual lease */
 
 #define TEXT_OF(number) #number
 #define TEXT(number) TEXT_OF(number)

@@ -23,7 +23,8 @@ struct spooled_journal {
     struct deadline look;
     struct backoff backoff;
     uint64_t try_at_ms;      /* AWAY: not before */
-    uint64_t batches_before; /* of PostgreSQL: more than that prove that it is back */
+    uint64_t batches_before; /* of PostgreSQL: more than that prove that it is back, */
+    uint64_t drained_before; /* as do more rows drained */
     uint64_t dropped;        /* records that neither took */
     bool drains;
     struct spooled_drain drain;
@@ -57,8 +58,10 @@ struct spooled_queue {
         struct queue_take inner;
         bool both, spool_next; /* both have something: they take turns */
     } take;
+    struct list unwrapped;          /* of queue_finish: there was no memory for an outcome */
     struct list gathering, writing; /* outcomes that are to be owed; that the thread has */
     size_t owing;                   /* in both */
+    uint64_t owed;                  /* written into the spool; total */
     struct sqlite_request owe;
     bool is_writing;
     struct {

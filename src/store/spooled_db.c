@@ -165,7 +165,8 @@ static enum status read_events(struct sqlite_db *db, const char *text, const str
     sqlite_bind_number(row, 3, db->wall_ms - SPOOLED_LEASE_GRACE_MS);
     sqlite_bind_number(row, 4, limit);
     while (status == STATUS_OK && chunk->count < limit &&
-           chunk->events.bytes < SPOOLED_CHUNK_BYTES && (code = sqlite3_step(row)) == SQLITE_ROW)
+           chunk->events.bytes + chunk->deliveries.bytes < SPOOLED_CHUNK_BYTES &&
+           (code = sqlite3_step(row)) == SQLITE_ROW)
         status = read_event(db, row, chunk);
     sqlite3_reset(row);
     return code == SQLITE_DONE || code == SQLITE_ROW ? status : STATUS_UNAVAILABLE;

@@ -64,9 +64,10 @@ static const char owed_text[] =
     " last_error = CASE WHEN o.result = 3 THEN e.last_error ELSE nullif(o.error, '') END,"
     " error_category = CASE o.result WHEN 3 THEN e.error_category WHEN 0 THEN NULL"
     " ELSE CASE WHEN o.permanent THEN 'permanent' ELSE 'transient' END END"
-    " FROM o WHERE e.id = o.id AND e.received_at = o.received_at"
-    " AND e.state = 'queued' AND e.lease_owner = o.owner AND e.attempts = o.attempt - 1"
-    " RETURNING e.id),"
+    " FROM (SELECT o.* FROM o CROSS JOIN LATERAL (SELECT FROM event e WHERE e.id = o.id"
+    " AND e.received_at = o.received_at AND e.state = 'queued' AND e.lease_owner = o.owner"
+    " AND e.attempts = o.attempt - 1 FOR NO KEY UPDATE OFFSET 0) AS theirs) AS o"
+    " WHERE e.id = o.id AND e.received_at = o.received_at RETURNING e.id),"
     " noted AS (INSERT INTO delivery"
     " (event_id, received_at, attempt, at, status, duration_ms, error, response)"
     " SELECT o.id, o.received_at, o.attempt, o.at, nullif(o.status, 0), o.duration_ms,"
@@ -74,9 +75,10 @@ static const char owed_text[] =
     " (SELECT FROM event e WHERE e.id = o.id AND e.received_at = o.received_at)"
     " ON CONFLICT DO NOTHING)"
     " SELECT id FROM changed UNION ALL"
-    " SELECT o.id FROM o JOIN event e ON e.id = o.id AND e.received_at = o.received_at"
-    " WHERE o.id NOT IN (SELECT id FROM changed)"
-    " AND e.lease_owner = o.owner AND e.attempts = o.attempts AND e.state = o.state";
+    " SELECT o.id FROM o CROSS JOIN LATERAL (SELECT FROM event e WHERE e.id = o.id"
+    " AND e.received_at = o.received_at AND e.lease_owner = o.owner"
+    " AND e.attempts = o.attempts AND e.state = o.state OFFSET 0) AS done"
+    " WHERE o.id NOT IN (SELECT id FROM changed)";
 
 /* ---- steps ---- */
 

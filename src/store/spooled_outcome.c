@@ -48,6 +48,7 @@ static void answer_all(struct spooled *self, struct list *outcomes, enum status 
 {
     for (struct list *link; (link = list_pop_front(outcomes));) {
         self->queue.owing--;
+        self->queue.owed += status == STATUS_OK;
         answer(container_of(link, struct outcome, link), status);
     }
 }
@@ -166,11 +167,14 @@ static void look_after(struct spooled *self)
     write_owed(self);
 }
 
+static void wrap_rest(struct spooled *self);
+
 static void look(struct spooled *self)
 {
+    wrap_rest(self);
     look_after(self);
     spooled_queue_note_stats(self);
-    if (self->queue.queue.stats.pending_finishes > 0)
+    if (self->queue.queue.stats.pending_finishes > 0 || !list_is_empty(&self->queue.unwrapped))
         set_look(self);
 }
 
@@ -196,19 +200,37 @@ static void submit(struct spooled *self, struct outcome *outcome)
         owe(self, outcome);
 }
 
-/* Without memory PostgreSQL's queue has it until the link is back, as it would without a spool. */
-void spooled_finish(struct queue *base, struct queue_finish *op)
+/* False: out of memory. */
+static bool wrap(struct spooled *self, struct queue_finish *op)
 {
-    struct spooled *self = container_of(base, struct spooled, queue.queue);
     struct outcome *outcome = malloc(sizeof(*outcome));
-    if (!outcome) {
-        queue_finish(op->home == QUEUE_HOME_SPOOL ? self->queue.spool : self->queue.postgres, op);
-        return;
-    }
+    if (!outcome)
+        return false;
     *outcome = (struct outcome){.spooled = self, .outer = op, .inner = *op};
     outcome->inner.answered = on_answered;
     list_init(&outcome->link);
     submit(self, outcome);
+    return true;
+}
+
+static void wrap_rest(struct spooled *self)
+{
+    struct list ops;
+    list_init(&ops);
+    list_move_all(&ops, &self->queue.unwrapped);
+    for (struct list *link; (link = list_pop_front(&ops));)
+        if (!wrap(self, container_of(link, struct queue_finish, link)))
+            list_push_back(&self->queue.unwrapped, link);
+}
+
+/* Without memory it is tried again soon, without its texts, which are the caller's. */
+void spooled_finish(struct queue *base, struct queue_finish *op)
+{
+    struct spooled *self = container_of(base, struct spooled, queue.queue);
+    if (!wrap(self, op)) {
+        op->error.len = op->response.len = 0;
+        list_push_back(&self->queue.unwrapped, &op->link);
+    }
     spooled_queue_note_stats(self);
     set_look(self);
 }
@@ -220,6 +242,7 @@ void spooled_outcomes_init(struct spooled *self)
     struct spooled_queue *queue = &self->queue;
     queue->turn.run = on_turn;
     queue->look.expired = on_look;
+    list_init(&queue->unwrapped);
     list_init(&queue->gathering);
     list_init(&queue->writing);
     queue->owe = (struct sqlite_request){
@@ -229,6 +252,11 @@ void spooled_outcomes_init(struct spooled *self)
 void spooled_outcomes_close(struct spooled *self)
 {
     look_after(self);
+    for (struct list *link; (link = list_pop_front(&self->queue.unwrapped));) {
+        struct queue_finish *op = container_of(link, struct queue_finish, link);
+        op->status_of_write = STATUS_UNAVAILABLE;
+        op->answered(op);
+    }
     self->queue.closing = true;
     deadline_clear(&self->loop->deadlines, &self->queue.look);
     loop_undefer(&self->queue.turn);

@@ -27,7 +27,7 @@ void spooled_queue_note_stats(struct spooled *self)
     const struct queue_stats *here = &self->queue.spool->stats;
     stats->up = there->up || here->up;
     stats->taken = there->taken + here->taken;
-    stats->finished = there->finished + here->finished;
+    stats->finished = there->finished + here->finished + self->queue.owed;
     stats->fenced = there->fenced + here->fenced + self->journal.drain.fenced;
     stats->leases_lost = there->leases_lost + here->leases_lost - self->queue.renew.not_there;
     stats->errors = there->errors + here->errors;
@@ -108,7 +108,7 @@ static void split_leases(struct spooled *self, const struct queue_renew *op)
         memcpy(spool->leases, spools, spool->count * sizeof(*spools));
 }
 
-/* While PostgreSQL is away nobody can take over what it leased. */
+/* Nothing is known of a lease whose queue did not answer: PostgreSQL may be away for us alone. */
 static void join_leases(struct spooled *self, struct queue_renew *op)
 {
     const struct queue_renew *postgres = &self->queue.renew.postgres;
@@ -119,6 +119,7 @@ static void join_leases(struct spooled *self, struct queue_renew *op)
         const struct queue_lease *lease = is_here ? here++ : there++;
         enum status status = is_here ? spool->status : postgres->status;
         op->leases[i].lost = status == STATUS_OK && lease->lost;
+        op->leases[i].unanswered = status != STATUS_OK;
     }
     for (; there && there < postgres->leases + postgres->count; there++)
         self->queue.renew.not_there += postgres->status == STATUS_OK && there->lost;

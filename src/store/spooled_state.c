@@ -41,9 +41,12 @@ static bool is_gone(const struct spooled *self)
     return is_down || is_stalled(self);
 }
 
+/* What the drain proves counts once our own link is up as well. */
 static bool is_proven(const struct spooled *self)
 {
-    return self->journal.postgres->journal.stats.batches > self->journal.batches_before;
+    const struct spooled_journal *journal = &self->journal;
+    return journal->postgres->journal.stats.batches > journal->batches_before ||
+           (journal->state == SPOOLED_TRYING && journal->drain.drained > journal->drained_before);
 }
 
 static bool may_try(const struct spooled *self)
@@ -67,6 +70,7 @@ static void go_away(struct spooled *self)
     uint32_t wait_ms = journal->state == SPOOLED_TRYING ? backoff_next_ms(&journal->backoff) : 0;
     journal->try_at_ms = now_ms(self) + wait_ms;
     journal->batches_before = journal->postgres->journal.stats.batches;
+    journal->drained_before = journal->drain.drained;
     journal->state = SPOOLED_AWAY;
 }
 
@@ -111,12 +115,12 @@ static void note_spool(struct spooled *self, struct spool_stats *stats)
 {
     sqlite_store_spool_stats(self->store, stats);
     stats->there = true;
-    /* Trying is not having, as long as something waits for it; without work nobody can tell. */
-    stats->away = self->journal.state == SPOOLED_AWAY ||
-                  (self->journal.state == SPOOLED_TRYING && stats->rows > 0);
     stats->spooled_total = self->journal.spool->journal.stats.rows;
     stats->drained_total = self->journal.drain.drained;
     stats->refused = self->journal.drain.refused;
+    /* Trying is not having, as long as something waits for it; without work nobody can tell. */
+    stats->away = self->journal.state == SPOOLED_AWAY ||
+                  (self->journal.state == SPOOLED_TRYING && stats->rows > stats->refused);
 }
 
 /* What the spool still answers after that is told to whoever waits for it, and to nobody else. */

@@ -308,6 +308,11 @@ Test(spooled_queue, kinds_of_owed_outcomes)
 
 /* ---- leases ---- */
 
+static bool is_queue_there(void)
+{
+    return spooled.workers[0].there_queue->stats.up;
+}
+
 Test(spooled_queue, leases_of_both_homes_are_renewed)
 {
     struct queue_lease leases[3] = {{.home = QUEUE_HOME_SPOOL, .lease_ms = 60000},
@@ -320,11 +325,12 @@ Test(spooled_queue, leases_of_both_homes_are_renewed)
     cr_assert_eq(home, QUEUE_HOME_SPOOL);
     cr_assert_eq(renew_now(0, leases, 3), STATUS_OK);
     cr_assert_not(leases[0].lost);
-    cr_assert_not(leases[1].lost, "nobody can take it over now");
+    cr_assert(!leases[0].unanswered && leases[1].unanswered && !leases[1].lost);
     pg_server_run(&rig.server);
-    rig_run_until(spooled_is_here);
+    rig_run_until(is_queue_there);
     cr_assert_eq(renew_now(0, leases, 3), STATUS_OK);
     cr_assert(!leases[0].lost && !leases[1].lost && leases[2].lost);
+    cr_assert(!leases[0].unanswered && !leases[1].unanswered && !leases[2].unanswered);
     cr_assert_eq(spooled.workers[0].queue->stats.leases_lost, 1);
 }
 

@@ -120,6 +120,7 @@ struct queue_lease {
     enum queue_home home;
     uint32_t lease_ms; /* from now */
     bool lost;         /* out: it is not ours (any more) */
+    bool unanswered;   /* out: of this one nothing is known: it may not have been prolonged */
 };
 
 struct queue_renew {
