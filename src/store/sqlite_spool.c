@@ -97,8 +97,9 @@ static bool is_sound(struct sqlite_db *db, struct log *log)
 static bool move_one(const char *path, const char *aside, const char *ending)
 {
     char from[NAME_SIZE], to[NAME_SIZE];
-    snprintf(from, sizeof(from), "%s%s", path, ending);
-    snprintf(to, sizeof(to), "%s%s", aside, ending);
+    if (snprintf(from, sizeof(from), "%s%s", path, ending) >= (int)sizeof(from) ||
+        snprintf(to, sizeof(to), "%s%s", aside, ending) >= (int)sizeof(to))
+        return false;
     return rename(from, to) == 0 || (errno == ENOENT && *ending);
 }
 
