@@ -5,7 +5,7 @@ died while it was under way, or before its outcome could be written; nothing els
 
   R1  an event that was told 202, or named in a "duplicate", ends delivered or dead
   R2  delivered: the upstream answered it with success; dead: it did not
-  R3  no event is answered with success twice, but for excused attempts
+  R3  no event is answered with success twice, excused attempts left out
   R4  a key is one event: no two events of it are told or delivered
   R5  every attempt the upstream saw is in the journal, as it was answered, and the other way round
   R6  what the journal holds has come to its end
@@ -46,9 +46,13 @@ class History:
 
     def __init__(self, told, requests, rows, crashes=()):
         self.told, self.rows, self.crashes = told, rows, crashes
-        self.requests = collections.defaultdict(list)
+        self.requests = {}
         for request in requests:
-            self.requests[request.event_id].append(request)
+            self.requests.setdefault(request.event_id, []).append(request)
+
+    def of(self, event_id):
+        """The upstream's requests of an event."""
+        return self.requests.get(event_id, [])
 
     def problems(self):
         found = []
@@ -63,18 +67,18 @@ class History:
             for event_id in self.told.promises(key):
                 row = self.rows.get(event_id)
                 if row is None:
-                    yield f"{key}: {event_id} was promised and is not in the journal (R1)"
+                    yield f"{key}: {event_id} was promised and is not in the journal (R1): {self.story(key, {event_id})}"
                 elif row.state not in ENDED:
                     yield f"{key}: {event_id} was promised and is {row.state} (R1)"
 
     def ends(self):
         for event_id, row in self.rows.items():
-            got = any(request.succeeded() for request in self.requests[event_id])
+            got = any(request.succeeded() for request in self.of(event_id))
             if row.state not in ENDED:
                 yield f"{event_id} is {row.state} still (R6)"
             elif row.state == "delivered" and not got:
                 yield f"{event_id} is delivered, but the upstream never got it (R2)"
-            elif row.state == "dead" and any(r.succeeded() and not self.excused(r) for r in self.requests[event_id]):
+            elif row.state == "dead" and any(r.succeeded() and not self.excused(r) for r in self.of(event_id)):
                 yield f"{event_id} is dead, but the upstream took it (R2)"
 
     # -- R3, R4
@@ -91,9 +95,9 @@ class History:
     def repeats(self):
         for event_id, requests in self.requests.items():
             taken = [request for request in requests if request.succeeded()]
-            for request in taken[:-1]:
-                if event_id in self.rows and not self.excused(request):
-                    yield f"{event_id}: attempt {request.attempt} succeeded, and so did a later one (R3)"
+            # The one that counts may be excusable as well, and may have overtaken the others.
+            if len(taken) > 1 and event_id in self.rows and len([r for r in taken if not self.excused(r)]) > 1:
+                yield f"{event_id}: {len(taken)} attempts succeeded (R3): {self.story(requests[0].key, {event_id})}"
 
     def keys(self):
         events = collections.defaultdict(set)
@@ -103,7 +107,15 @@ class History:
             events[requests[0].key].add(event_id)
         for key, found in events.items():
             if len(found) > 1:
-                yield f"{key} is {len(found)} events: {sorted(found)} (R4)"
+                yield f"{key} is {len(found)} events (R4): {self.story(key, found)}"
+
+    def story(self, key, event_ids):
+        """All that is known of a key, for a person to read."""
+        seen = [(event_id, request.port, request.attempt, round(request.at, 3), request.status, request.answered_at)
+                for event_id in sorted(event_ids) for request in self.of(event_id)]
+        rows = [(event_id, self.rows[event_id].state, self.rows[event_id].deliveries) for event_id in sorted(event_ids) if event_id in self.rows]
+        return (f"told {self.told.answers[key]}, {self.told.unanswered[key]} times nothing; upstream {seen}; journal {rows}; "
+                f"crashes {[(port, round(at, 3)) for port, at in self.crashes[:9]]}")
 
     # -- R5
 
@@ -130,7 +142,7 @@ class History:
 
     def outcomes(self):
         for event_id, row in self.rows.items():
-            numbers = {request.attempt for request in self.requests[event_id]}
+            numbers = {request.attempt for request in self.of(event_id)}
             for number, attempt in row.deliveries.items():
                 if attempt.status is not None and number not in numbers:
                     yield f"{event_id}: attempt {number} is in the journal, the upstream never saw it (R5)"

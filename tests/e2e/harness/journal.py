@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The journal's rows, of both kinds of journals in one shape."""
 import contextlib
+import os
 import sqlite3
 import uuid
 from dataclasses import dataclass, field
@@ -43,6 +44,15 @@ def sqlite_rows(path):
     with contextlib.closing(sqlite3.connect(path)) as database:
         return collect(database.execute(EVENTS).fetchall(),
                        database.execute(DELIVERIES.format(response="response")).fetchall())
+
+
+def spooled(gateway):
+    """How many events the spool of a gateway that doesn't run has."""
+    path = gateway.config["journal"].get("spool", {}).get("path")
+    if not path or not os.path.exists(path):
+        return 0
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        return database.execute("SELECT count(*) FROM event").fetchone()[0]
 
 
 def as_text_id(value):

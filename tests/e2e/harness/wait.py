@@ -23,3 +23,18 @@ def stays(condition, what, for_s):
     while time.monotonic() < end:
         assert condition(), what() if callable(what) else what
         time.sleep(PAUSE_S)
+
+
+def wait_lasting(condition, what, for_s, timeout_s=10.0):
+    """Waits until `condition` was true for `for_s` without a break, for values that are told with a delay."""
+    held_since = None
+
+    def lasts():
+        nonlocal held_since
+        if not condition():
+            held_since = None
+            return False
+        held_since = held_since or time.monotonic()
+        return time.monotonic() - held_since >= for_s
+
+    return wait_until(lasts, what, timeout_s)
