@@ -78,6 +78,9 @@ static void look_at_disk(struct sqlite_room *room, uint64_t now_ms)
 enum status sqlite_room_look(struct sqlite_room *room, struct sqlite_db *db, uint64_t now_ms)
 {
     uint64_t pages = 0, free_pages = 0;
+    room->full = now_ms < room->no_space_until_ms;
+    if (room->max_bytes == 0 && room->min_free_bytes == 0)
+        return STATUS_OK; /* without bounds nothing is asked, before each commit */
     if (!ask(db, pages_text, &pages) || !ask(db, free_text, &free_pages))
         return STATUS_UNAVAILABLE;
     room->used_bytes = (pages - free_pages + (uint64_t)db->wal_file_pages) * db->page_bytes;
