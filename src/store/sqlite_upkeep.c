@@ -31,7 +31,7 @@ static const char unpark_text[] =
     " WHERE state = 'parked' AND route = ?1 LIMIT ?3)";
 static const char count_text[] =
     "SELECT count(*) FROM (SELECT 1 FROM event INDEXED BY event_stuck WHERE state = ?1"
-    " AND state IN ('dead', 'parked', 'cancelled') LIMIT ?2)";
+    " AND (state = 'dead' OR state = 'parked' OR state = 'cancelled') LIMIT ?2)";
 static const char oldest_text[] = "SELECT min(next_attempt_at) FROM event INDEXED BY event_due"
                                   " WHERE state = 'queued' AND doubtful = 0 AND route = ?1";
 
