@@ -60,8 +60,11 @@ class Postgres(Process):
         """SIGKILL to the postmaster and everybody of its."""
         if self.is_running():
             self.signal(signal.SIGSTOP) # so that it starts nobody while the children are counted
-            signal_all(children_of(self.pid) + [self.pid], signal.SIGKILL)
+            children = children_of(self.pid)
+            signal_all(children + [self.pid], signal.SIGKILL)
             self.child.wait()
+            # One that still holds the shared memory would keep the next postmaster from starting.
+            wait_until(lambda: not any(map(is_alive, children)), "its children are gone")
 
     def freeze(self):
         """Postmaster and backends: connections stay open, nothing answers."""
@@ -130,6 +133,15 @@ def signal_all(pids, number):
             os.kill(pid, number)
         except ProcessLookupError:
             pass
+
+
+def is_alive(pid):
+    """A zombie holds nothing any more."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def read_command(pid):
