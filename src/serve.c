@@ -117,7 +117,7 @@ static void say_listening(struct server *server)
 {
     for (size_t i = 0; i < server->config->listen_count; i++) {
         char address[ADDRESS_TEXT_SIZE];
-        address_format(&server->config->listen[i], address);
+        address_format(&server->config->listen[i].address, address);
         log_line(server->process.log, LOG_INFO, "listening", LOG_STR("address", address),
                  LOG_INT("workers", server->worker_count));
     }
@@ -315,7 +315,7 @@ static int check_addresses(struct server *server)
     const struct config *config = server->config;
     int status = config->admin_enabled ? check_address(&config->admin) : EXIT_SUCCESS;
     for (size_t i = 0; i < config->listen_count && status == EXIT_SUCCESS; i++)
-        status = check_address(&config->listen[i]);
+        status = check_address(&config->listen[i].address);
     return status;
 }
 

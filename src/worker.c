@@ -49,11 +49,11 @@ static void open_listeners(struct worker *worker)
     for (size_t i = 0; i < config->listen_count; i++) {
         struct listener *listener = &worker->listeners[i];
         listener->pending = on_pending;
-        if (listener_open(listener, &worker->loop, &config->listen[i], LISTEN_BACKLOG) !=
+        if (listener_open(listener, &worker->loop, &config->listen[i].address, LISTEN_BACKLOG) !=
             STATUS_OK) {
             char address[ADDRESS_TEXT_SIZE];
             const char *why = strerror(errno);
-            address_format(&config->listen[i], address);
+            address_format(&config->listen[i].address, address);
             worker_fail(worker, address, why);
             return;
         }

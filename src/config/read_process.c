@@ -71,9 +71,9 @@ static const struct node *same_listener(const struct node *list, const struct no
 }
 
 static void read_listener(struct build *build, const struct node *list, struct node *item,
-                          struct address *address)
+                          struct listen_opts *opts)
 {
-    settings_read(build, &SCOPE_LISTENER, item, address);
+    settings_read(build, &SCOPE_LISTENER, item, opts);
     const struct node *same = same_listener(list, item);
     if (!same ||
         (same->text.len > 1 && slice_eq(slice_skip(same->text, same->text.len - 2), SLICE(":0"))))
@@ -91,7 +91,7 @@ SETTING_READER(read_listeners)
         report_hint(build->report, "give it as %s", setting->form);
         return;
     }
-    config->listen = build_alloc(build, node->count * sizeof(struct address));
+    config->listen = build_alloc(build, node->count * sizeof(struct listen_opts));
     if (!config->listen)
         return;
     for (struct node *item = node->first; item; item = item->next) {

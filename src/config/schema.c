@@ -23,6 +23,7 @@ static const struct word LOG_LEVELS[] = {{"debug", LOG_DEBUG, false},
 static const struct setting LISTENER[] = {
     {.path = "address",
      .kind = SETTING_CUSTOM,
+     AT(struct listen_opts, address),
      .read = read_address,
      .required = true,
      .form = "\"0.0.0.0:8080\" or \"[::]:8080\"",

@@ -64,7 +64,7 @@ struct scope {
 };
 
 extern const struct scope SCOPE_ROOT;     /* to struct config */
-extern const struct scope SCOPE_LISTENER; /* to struct address */
+extern const struct scope SCOPE_LISTENER; /* to struct listen_opts */
 extern const struct scope SCOPE_UPSTREAM; /* to struct upstream_settings */
 extern const struct scope SCOPE_ROUTE;    /* to struct route_opts */
 

@@ -19,7 +19,7 @@ static void put_listeners(const struct config *config, struct text *text)
 {
     char address[ADDRESS_TEXT_SIZE];
     for (size_t i = 0; i < config->listen_count; i++) {
-        address_format(&config->listen[i], address);
+        address_format(&config->listen[i].address, address);
         text_put(text, "listen %s, %u worker%s\n", address, config->workers,
                  config->workers == 1 ? "" : "s");
     }

@@ -266,6 +266,7 @@ const char *key_miss_text(enum key_miss miss)
         [KEY_MISS_TOO_LONG] = "too_long",
         [KEY_MISS_NOT_JSON] = "not_json",
         [KEY_MISS_NOT_SCALAR] = "not_scalar",
+        [KEY_MISS_MALFORMED] = "malformed",
         [KEY_MISS_ENCODING] = "encoding",
         [KEY_MISS_NO_MEMORY] = "no_memory",
     };

@@ -30,7 +30,7 @@ THIRD_PARTY = (
     (r"hiredis/.*", r"store/(redis_link|dedup_redis)\.c"),
     (r"libpq-fe\.h|postgresql/.*|pg_config\.h|libpq/.*", r"store/(pg\w*\.[ch]|journal_postgres\.c|spooled_drain\.c)"),
     (r"sqlite3(ext)?\.h", r"store/\w*sqlite\w*\.[ch]"),
-    (r"openssl/.*", r"policy/(digest|sign)\.c"),
+    (r"openssl/.*", r"policy/(digest|sign|mac|pubkey)\.c|io/tls\w*\.[ch]"),
     (r"yaml\.h", r"config/yaml\.c"),
     (r"zlib\.h", r"policy/gunzip\.c"),
 )

@@ -12,9 +12,11 @@
 #include <postern/base/log.h>
 #include <postern/base/slice.h>
 #include <postern/io/stream.h>
+#include <postern/io/tls.h>
 #include <postern/net/http1.h>
 #include <postern/net/upstream.h>
 #include <postern/policy/breaker.h>
+#include <postern/policy/client_address.h>
 #include <postern/policy/pace.h>
 #include <postern/policy/route.h>
 #include <postern/store/backends.h>
@@ -38,17 +40,29 @@ struct lane_opts {
     struct slice sign_key; /* raw; empty: not signed */
 };
 
+/* One listener. */
+struct listen_opts {
+    struct address address;
+    struct tls_server_opts tls; /* no certificates: plain */
+    bool proxy_protocol; /* connections begin with a PROXY header (v1 or v2), from trusted proxies
+                            only */
+};
+
 struct config {
     uint32_t workers; /* resolved: at least 1 */
-    struct address *listen;
+    struct listen_opts *listen;
     size_t listen_count;
+    struct network *trusted_proxies;
+    size_t trusted_proxy_count;
     struct address admin;
     bool admin_enabled;
     struct slice admin_token; /* resolved secret; empty: none */
     enum dedup_store dedup;
     struct redis_opts redis; /* .l1 is filled in by main */
     size_t memory_max_keys;
-    size_t l1_max_keys; /* 0: off */
+    size_t memory_note_bytes; /* notes beside keys that may be given up: stored responses */
+    size_t limit_cells;       /* of the process's rate limits */
+    size_t l1_max_keys;       /* 0: off */
     enum journal_store journal;
     struct sqlite_opts sqlite;
     struct pg_opts postgres;  /* .housekeeper and .owner are filled in per worker */

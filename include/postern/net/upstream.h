@@ -18,11 +18,13 @@
 #include <postern/base/slice.h>
 #include <postern/base/status.h>
 #include <postern/io/loop.h>
+#include <postern/io/tls.h>
 #include <postern/net/http1.h>
 
 struct upstream_endpoint {
     struct slice host; /* name or numeric, without brackets */
     uint16_t port;
+    bool secure;            /* https: TLS by the upstream's `tls` */
     struct slice authority; /* for the Host field: as written in the config, "10.0.0.5:8000" */
 };
 
@@ -36,8 +38,10 @@ struct upstream_opts {
                              pieces of its body; of a queued call, the wait for a slot */
     uint32_t concurrency; /* calls in flight per worker; > 0 */
     uint32_t queue_max;   /* calls waiting for a slot; 0: refuse at once */
-    uint32_t idle_timeout_ms; /* a pooled connection unused for that long is closed */
-    uint32_t idle_max;        /* pooled connections kept */
+    uint32_t idle_timeout_ms;        /* a pooled connection unused for that long is closed */
+    uint32_t idle_max;               /* pooled connections kept */
+    struct tls_client_opts tls;      /* for secure endpoints; `enabled` when there is one */
+    struct tls_context *tls_context; /* filled in by main from `tls`; borrowed */
 };
 
 enum call_end {

@@ -79,6 +79,9 @@ struct key_rule {
     size_t path_count;
     size_t include_count; /* canonical payload */
     bool canonical;       /* payload */
+    bool structured; /* header: the value is a string of RFC 8941 ("…" without its quotes), or
+                        plain visible ASCII without quotes, taken as the same value: what
+                        Idempotency-Key asks for and what its users send */
 };
 
 enum key_scope_kind { KEY_SCOPE_METHOD, KEY_SCOPE_PATH, KEY_SCOPE_HEADER };
@@ -116,6 +119,7 @@ enum key_miss {
     KEY_MISS_REPEATED,   /* a header, parameter or form field given more than once */
     KEY_MISS_TOO_LONG,   /* a value, an unpacked body, or what a canonical form may hold */
     KEY_MISS_NOT_JSON,   /* the body can't be trusted as JSON: see the detail */
+    KEY_MISS_MALFORMED,  /* a structured header that is no string and no plain token (RFC 8941) */
     KEY_MISS_NOT_SCALAR, /* an object or array stands where a value should */
     KEY_MISS_ENCODING,   /* a value with broken percent-encoding, a body that isn't gzip */
     KEY_MISS_NO_MEMORY,  /* no memory, or OpenSSL failed: what the key is can't be said now */

@@ -17,8 +17,11 @@
 #define POSTERN_POLICY_ROUTE_H
 
 #include <postern/base/slice.h>
+#include <postern/policy/handshake.h>
 #include <postern/policy/key.h>
+#include <postern/policy/reply.h>
 #include <postern/policy/retry.h>
+#include <postern/policy/verify.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,12 +32,33 @@ enum in_flight_rule { IN_FLIGHT_WAIT, IN_FLIGHT_CONFLICT };
 enum store_error_rule { STORE_ERROR_PASS, STORE_ERROR_REJECT };
 enum timeout_rule { TIMEOUT_RELEASE, TIMEOUT_HOLD };
 enum ack_rule { ACK_ASYNC, ACK_DURABLE };
+enum mismatch_rule { MISMATCH_CONFLICT, MISMATCH_NEW, MISMATCH_DUPLICATE };
+enum limit_per { LIMIT_PER_CLIENT, LIMIT_PER_ROUTE, LIMIT_PER_HEADER };
 
 #define ROUTE_MAX_SUCCESS 16u
 
 /* An inclusive range of statuses that count as accepted. */
 struct status_range {
     uint16_t from, to;
+};
+
+/* Which of the first response is kept for its copies (duplicate: replay). */
+struct replay_opts {
+    bool enabled;
+    size_t body_bytes; /* a larger body isn't kept: its copies get `ack` */
+    struct slice headers[REPLY_MAX_FIELDS];
+    size_t header_count;
+};
+
+/* How often a route may be asked. */
+struct rate_opts {
+    uint64_t interval_us; /* between two at the sustained rate; 0: no limit */
+    uint32_t burst;
+    enum limit_per per;
+    struct slice header;            /* LIMIT_PER_HEADER; requests without it share a cell */
+    bool shared;                    /* in Redis, by all nodes */
+    uint64_t duplicate_interval_us; /* duplicates have a bucket of their own; 0: as `interval_us` */
+    uint32_t duplicate_burst;
 };
 
 struct route_match {
@@ -62,6 +86,13 @@ struct route_opts {
     enum in_flight_rule in_flight;
     uint32_t in_flight_wait_ms;
     uint16_t duplicate_status; /* of our answer to a duplicate; 200 by default */
+    struct replay_opts replay; /* instead of it, where the first response was kept */
+    bool fingerprint;          /* the body's hash is kept with the key */
+    enum mismatch_rule on_mismatch;
+    struct verify_opts verify;
+    struct handshake_opts handshake;
+    struct rate_opts rate;
+    struct slice preset; /* its name, for people; empty: none */
     enum ack_rule ack;
     enum store_error_rule on_store_error;
     enum timeout_rule on_timeout;

@@ -8,10 +8,12 @@
 
 #include <postern/base/log.h>
 #include <postern/io/loop.h>
+#include <postern/io/tls.h>
 #include <postern/store/archive.h>
 #include <postern/store/dedup.h>
 #include <postern/store/journal.h>
 #include <postern/store/key_table.h>
+#include <postern/store/limiter.h>
 #include <postern/store/queue.h>
 
 /* ---- dedup: memory ---- */
@@ -34,6 +36,8 @@ struct redis_opts {
     bool strict;            /* an evicting maxmemory-policy is an error instead of a warning */
     struct key_table *l1;   /* borrowed; NULL: no L1 */
     uint32_t l1_max_age_ms; /* how long L1 believes a done key without asking */
+    struct tls_client_opts tls;      /* rediss:// */
+    struct tls_context *tls_context; /* filled in by main from `tls`; borrowed; NULL: plain */
 };
 
 /* What the server told when the link came up. */
@@ -57,6 +61,18 @@ struct redis_listener {
  * closed. */
 NODISCARD enum status dedup_redis_open(struct loop *loop, const struct redis_opts *opts,
                                        struct redis_listener listener, struct dedup **ret_store);
+
+/* ---- limiter ---- */
+
+/* One worker's front on the shared `table` (borrowed). Answers are always OP_READY. */
+NODISCARD enum status limiter_local_open(struct loop *loop, struct limit_table *table,
+                                         struct limiter **ret_limiter);
+
+/* One worker's, with a connection to Redis of its own for shared ops, in the background and for
+ * ever as dedup_redis_open; while it is down or silent for opts->timeout_ms, ops are answered by
+ * `table`. `opts` and `table` are borrowed until it is closed. */
+NODISCARD enum status limiter_redis_open(struct loop *loop, const struct redis_opts *opts,
+                                         struct limit_table *table, struct limiter **ret_limiter);
 
 /* ---- journal: sqlite ---- */
 

@@ -17,10 +17,15 @@
  * window is over. Until then L1, if there is one, answers duplicates of it in the whole process.
  * Debts are bounded (the oldest is dropped and counted) and live in this process alone: they end
  * with it.
+ *
+ * A note is a few octets that the caller keeps beside a key, pending and done (policy/reply.h: a
+ * body's fingerprint, the first response); no store looks into it. A key has at most one, what a
+ * settle gives replaces what the claim gave. Keys without a note cost nothing for it.
  */
 #ifndef POSTERN_STORE_DEDUP_H
 #define POSTERN_STORE_DEDUP_H
 
+#include <postern/base/buf.h>
 #include <postern/base/event_key.h>
 #include <postern/base/list.h>
 #include <postern/base/slice.h>
@@ -59,9 +64,17 @@ struct dedup_op {
     /* in; borrowed until the answer */
     struct slice route; /* its name, part of a Redis key's text */
     struct event_key key;
-    struct uuid token;       /* the claiming event's id: proves that the claim is ours */
-    uint32_t lease_ms;       /* claim, renew */
-    uint64_t window_ms;      /* settle */
+    struct uuid token;  /* the claiming event's id: proves that the claim is ours */
+    uint32_t lease_ms;  /* claim, renew */
+    uint64_t window_ms; /* settle */
+    /* The op's route keeps notes: L1, which has none, neither answers it nor learns from it. */
+    bool noted;
+    struct slice note; /* claim: kept while pending; settle: kept for the window */
+    /* settle: how much of the front of `note` has to be kept; the rest may be given up where there
+     * is no room (memory: dedup.memory.notes) */
+    size_t note_essential;
+    struct buf *ret_note; /* claim, peek: cleared; then, with DUPLICATE and IN_FLIGHT, the note of
+                             the first, when there is one and it fits. May be NULL */
     struct dedup_first done; /* settle: what duplicates will be told; done.event_id is the token */
     void (*answered)(
         struct dedup_op *op); /* only if the submit said OP_PENDING: once, from the loop */
@@ -103,6 +116,7 @@ struct dedup_backend {
     enum op_status (*release)(struct dedup *store, struct dedup_op *op);
     enum op_status (*forget)(struct dedup *store,
                              struct dedup_op *op); /* deletes whatever is there; token unused */
+    enum op_status (*peek)(struct dedup *store, struct dedup_op *op);
     /* Answers everything pending (UNKNOWN), then closes and frees; `closed` runs when done. */
     void (*close)(struct dedup *store, void (*closed)(void *arg), void *arg);
     /* Fills the fields of store->stats that are not kept up to date all the time (`keys`, `debts`,
@@ -140,6 +154,12 @@ static inline enum op_status dedup_settle(struct dedup *store, struct dedup_op *
 static inline enum op_status dedup_release(struct dedup *store, struct dedup_op *op)
 {
     return store->backend->release(store, op);
+}
+
+/* What a claim would be told now; changes nothing. VERDICT_FIRST: nothing is there. Never FULL. */
+static inline enum op_status dedup_peek(struct dedup *store, struct dedup_op *op)
+{
+    return store->backend->peek(store, op);
 }
 
 /* Anything -> absent. This store's debts for the key are forgiven, whatever the answer will be; it

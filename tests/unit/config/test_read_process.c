@@ -65,7 +65,7 @@ Test(read_process, listeners)
     expect_listeners("[{address: 127.0.0.1:0}, {address: 127.0.0.1:0}]", 2);
     struct parsed parsed = parse_listen("[{address: \"[::1]:8080\"}]");
     char text[ADDRESS_TEXT_SIZE];
-    address_format(&parsed.config->listen[0], text);
+    address_format(&parsed.config->listen[0].address, text);
     cr_assert_str_eq(text, "[::1]:8080");
     parsed_done(&parsed);
 }

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is known of webhook senders, one row each: settings of a route, as the file would write
+ * them, that `preset: NAME` puts under those the route gives itself. docs/presets.md is made from
+ * the table, and a test compares.
+ */
+#ifndef POSTERN_CONFIG_PRESETS_H
+#define POSTERN_CONFIG_PRESETS_H
+
+#include <postern/base/buf.h>
+#include <postern/base/slice.h>
+#include <postern/base/status.h>
+#include <stddef.h>
+
+struct preset {
+    const char *name;     /* "github" */
+    const char *title;    /* "GitHub" */
+    const char *settings; /* YAML, a map of route settings; secrets are never in it */
+    const char *needs;   /* what the route has to give beside it: "signature.secret"; "": nothing */
+    const char *retries; /* what the sender does, for people */
+    const char *why;     /* why these settings, for people */
+    const char *source;  /* URLs, and what could not be confirmed */
+    const char *date;    /* when that was read, "2026-11" */
+};
+
+/* The table, by name. */
+extern const struct preset PRESETS[];
+extern const size_t PRESET_COUNT;
+
+/* The row of that name, or NULL. */
+const struct preset *preset_find(struct slice name);
+
+/* Appends docs/presets.md. */
+NODISCARD enum status presets_reference(struct buf *buf);
+
+#endif
