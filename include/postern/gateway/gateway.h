@@ -17,6 +17,7 @@
 #include <postern/policy/sign.h>
 #include <postern/store/dedup.h>
 #include <postern/store/journal.h>
+#include <postern/store/limiter.h>
 #include <stdatomic.h>
 
 #define GATEWAY_SPARE_EXCHANGES                                                                    \
@@ -42,6 +43,7 @@ struct gateway {
      * at, or as much of it as can be seen while the queue is away; only on the worker that tidies,
      * and with Redis (a memory store loads its keys from the journal). NULL is fine. */
     void (*looked_back)(struct gateway *gateway);
+    struct limiter *limiter;     /* NULL: then no route has a rate limit */
     bool queue_is_away;          /* the owner knows that its database can't be reached now */
     bool tidies;                 /* this worker tidies the queue, for the process */
     struct upstream **upstreams; /* by index in config->upstreams */
