@@ -39,6 +39,14 @@ static const struct outcome_row rows[] = {
                                 .detail = "The dedup store could not be asked; the route lets "
                                           "events pass then, so this may be a repeat."},
 
+    [OUTCOME_BYPASSED_HANDSHAKE] = {.name = "bypassed_handshake",
+                                    .header = "bypassed",
+                                    .book = BOOK_BYPASSED,
+                                    .status = 200,
+                                    .title = "Handshake answered",
+                                    .detail = "The sender tried the address; it was answered "
+                                              "here, and nothing was forwarded."},
+
     [OUTCOME_DUPLICATE] = {.name = "duplicate",
                            .header = "duplicate",
                            .book = BOOK_DUPLICATE,
@@ -100,6 +108,31 @@ static const struct outcome_row rows[] = {
                                 .detail = "A chunk of the body is malformed, or its extensions or "
                                           "trailers are too long.",
                                 .close = true},
+    [OUTCOME_UNVERIFIED] = {.name = "rejected_unverified",
+                            .header = "unverified",
+                            .book = BOOK_REJECTED,
+                            .status = 401,
+                            .type = "unverified",
+                            .title = "Not verified",
+                            .detail = "The signature or credential that this route requires is "
+                                      "missing or not right; nothing was kept of the request."},
+    [OUTCOME_REJECTED_MISMATCH] = {.name = "rejected_mismatch",
+                                   .header = "rejected",
+                                   .book = BOOK_REJECTED,
+                                   .status = 422,
+                                   .type = "fingerprint-mismatch",
+                                   .title = "Key used for another request",
+                                   .detail = "The key came before with another body; event_id "
+                                             "names that event. Send a new request with a new "
+                                             "key, or the first one unchanged."},
+    [OUTCOME_REJECTED_RATE] = {.name = "rejected_rate",
+                               .header = "rejected",
+                               .book = BOOK_REJECTED,
+                               .status = 429,
+                               .type = "rate-limited",
+                               .title = "Too many requests",
+                               .detail = "The rate that this route allows is exceeded; "
+                                         "Retry-After says when the request may be sent again."},
     [OUTCOME_REJECTED_NO_KEY] = {.name = "rejected_no_key",
                                  .header = "rejected",
                                  .book = BOOK_REJECTED,
@@ -107,7 +140,9 @@ static const struct outcome_row rows[] = {
                                  .type = "no-key",
                                  .title = "Event key missing",
                                  .detail = "This route requires the key that its configuration "
-                                           "names; postern key shows what a request gives."},
+                                           "names, once and well formed (for an Idempotency-Key "
+                                           "a quoted string); postern key shows what a request "
+                                           "gives."},
     [OUTCOME_REJECTED_NO_ROUTE] = {.name = "rejected_no_route",
                                    .header = "rejected",
                                    .book = BOOK_REJECTED,
@@ -201,8 +236,8 @@ static const struct outcome_row rows[] = {
                                .type = "busy",
                                .title = "Busy",
                                .detail = "The upstream has as many requests as it may have, or "
-                                         "memory is short; nothing was forwarded. Send the event "
-                                         "again later.",
+                                         "memory is short, or signatures wait to be checked; "
+                                         "nothing was forwarded. Send the event again later.",
                                .retry_after_s = BUSY_RETRY_S},
     [OUTCOME_REJECTED_MEMORY_FULL] = {.name = "rejected_memory_full",
                                       .header = "rejected",

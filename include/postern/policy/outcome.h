@@ -31,6 +31,7 @@ enum outcome {
                               */
     OUTCOME_BYPASSED_STORE,  /* passed although the dedup store could not be asked (on_store_error:
                                 pass) */
+    OUTCOME_BYPASSED_HANDSHAKE, /* a sender's way of trying the address: answered here */
     /* known */
     OUTCOME_DUPLICATE,
     OUTCOME_IN_FLIGHT, /* 409: the first one is still at work */
@@ -41,17 +42,21 @@ enum outcome {
     OUTCOME_REJECTED_FRAMING,         /* 400 */
     OUTCOME_REJECTED_CHUNK,           /* 400 */
     OUTCOME_REJECTED_NO_KEY,          /* 400 missing: reject */
+    OUTCOME_UNVERIFIED,               /* 401, or as the route says: no right signature */
     OUTCOME_REJECTED_NO_ROUTE,        /* 404 */
     OUTCOME_REJECTED_SLOW,            /* 408 */
     OUTCOME_REJECTED_BODY_TOO_LARGE,  /* 413 */
     OUTCOME_REJECTED_TARGET_TOO_LONG, /* 414 */
     OUTCOME_REJECTED_EXPECTATION,     /* 417 */
+    OUTCOME_REJECTED_MISMATCH,        /* 422 the key's first event had another body */
+    OUTCOME_REJECTED_RATE,            /* 429 */
     OUTCOME_REJECTED_HEAD_TOO_LARGE,  /* 431 */
     OUTCOME_REJECTED_METHOD,          /* 501 */
     OUTCOME_REJECTED_CODING,          /* 501 */
     OUTCOME_REJECTED_VERSION,         /* 505 */
     OUTCOME_REJECTED_CLIENT_GONE,     /* the client left before anything was claimed; no answer */
-    OUTCOME_REJECTED_BUSY, /* 503 upstream's queue full, before anything was sent; or no memory */
+    OUTCOME_REJECTED_BUSY, /* 503 upstream's queue full, before anything was sent; or no memory, or
+                              as many signatures are being checked as may be */
     OUTCOME_REJECTED_MEMORY_FULL, /* 503 memory store at its bound */
     OUTCOME_REJECTED_JOURNAL, /* 503 ack: durable, and the journal can't take it: refused before the
                                  upstream is called */
@@ -74,7 +79,8 @@ enum outcome {
 struct outcome_row {
     const char *name;   /* metric label and log word, "rejected_no_route" */
     const char *header; /* Postern-Outcome: accepted, duplicate, in-flight, bypassed, rejected,
-                           failed or unknown: the book's name, spelled for a header */
+                           failed or unknown: the book's name, spelled for a header; and unverified,
+                           which is rejected */
     enum book book;
     uint16_t status;   /* of our own answer; 0: the upstream's answer is relayed, or nobody is there
                           to answer */

@@ -67,12 +67,13 @@ Test(outcome, rows_agree_with_themselves)
     }
 }
 
-/* The header's word is the book's, with a hyphen for the underscore. */
+/* The header's word is the book's, with a hyphen for the underscore; who is not verified is told
+ * so. */
 Test(outcome, header_words_are_the_books)
 {
     for (unsigned i = 0; i < OUTCOMES; i++) {
         const struct outcome_row *row = outcome_row((enum outcome)i);
-        const char *book = book_name(row->book);
+        const char *book = i == OUTCOME_UNVERIFIED ? "unverified" : book_name(row->book);
         cr_assert_eq(strlen(row->header), strlen(book), "%s", row->name);
         for (size_t c = 0; book[c]; c++)
             cr_assert_eq(row->header[c], book[c] == '_' ? '-' : book[c], "%s", row->name);
@@ -92,6 +93,7 @@ static const struct promise promises[] = {
     {OUTCOME_ACCEPTED, BOOK_ACCEPTED, 0, 0, false},
     {OUTCOME_BYPASSED_NO_KEY, BOOK_BYPASSED, 0, 0, false},
     {OUTCOME_BYPASSED_STORE, BOOK_BYPASSED, 0, 0, false},
+    {OUTCOME_BYPASSED_HANDSHAKE, BOOK_BYPASSED, 200, 0, false},
     {OUTCOME_DUPLICATE, BOOK_DUPLICATE, 200, 0, false},
     {OUTCOME_IN_FLIGHT, BOOK_IN_FLIGHT, 409, 1, false},
     {OUTCOME_REJECTED_SYNTAX, BOOK_REJECTED, 400, 0, true},
@@ -100,11 +102,14 @@ static const struct promise promises[] = {
     {OUTCOME_REJECTED_FRAMING, BOOK_REJECTED, 400, 0, true},
     {OUTCOME_REJECTED_CHUNK, BOOK_REJECTED, 400, 0, true},
     {OUTCOME_REJECTED_NO_KEY, BOOK_REJECTED, 400, 0, false},
+    {OUTCOME_UNVERIFIED, BOOK_REJECTED, 401, 0, false},
     {OUTCOME_REJECTED_NO_ROUTE, BOOK_REJECTED, 404, 0, false},
     {OUTCOME_REJECTED_SLOW, BOOK_REJECTED, 408, 0, true},
     {OUTCOME_REJECTED_BODY_TOO_LARGE, BOOK_REJECTED, 413, 0, true},
     {OUTCOME_REJECTED_TARGET_TOO_LONG, BOOK_REJECTED, 414, 0, true},
     {OUTCOME_REJECTED_EXPECTATION, BOOK_REJECTED, 417, 0, true},
+    {OUTCOME_REJECTED_MISMATCH, BOOK_REJECTED, 422, 0, false},
+    {OUTCOME_REJECTED_RATE, BOOK_REJECTED, 429, 0, false},
     {OUTCOME_REJECTED_HEAD_TOO_LARGE, BOOK_REJECTED, 431, 0, true},
     {OUTCOME_REJECTED_METHOD, BOOK_REJECTED, 501, 0, true},
     {OUTCOME_REJECTED_CODING, BOOK_REJECTED, 501, 0, true},
