@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The upstream's request head. Hop-by-hop fields are dropped, and so are Postern-* fields that came
- * from outside: only this gateway says what it did. A credential that was masked in the journal
- * (record.c) is left out of a replay: no value is better than a wrong one.
+ * from outside: only this gateway says what it did. X-Forwarded-*, X-Real-IP and Forwarded are
+ * believed from a trusted proxy alone; an upstream may rely on what it gets of them. A credential
+ * that was masked in the journal (record.c) is left out of a replay: no value is better than a
+ * wrong one.
  */
 #include "forward_head.h"
 
+#include <postern/policy/client_address.h>
 #include <postern/policy/credential.h>
 
 #define HEX_ID_LEN 32
@@ -14,8 +17,15 @@
 static bool is_ours(enum http_field_id id)
 {
     return id == FIELD_HOST || id == FIELD_CONTENT_LENGTH || id == FIELD_EXPECT ||
-           id == FIELD_POSTERN || id == FIELD_X_FORWARDED_FOR || id == FIELD_X_FORWARDED_HOST ||
-           id == FIELD_X_FORWARDED_PROTO;
+           id == FIELD_POSTERN || id == FIELD_X_FORWARDED_FOR;
+}
+
+/* Fields that only a trusted proxy may bring: from others an upstream would believe them to be
+ * ours. */
+static bool is_forwarding(enum http_field_id id)
+{
+    return id == FIELD_FORWARDED || id == FIELD_X_FORWARDED_HOST || id == FIELD_X_FORWARDED_PORT ||
+           id == FIELD_X_FORWARDED_PROTO || id == FIELD_X_REAL_IP;
 }
 
 /* The names of Standard Webhooks; the sender's own signature of that kind gives way to ours. */
@@ -27,7 +37,7 @@ static bool is_signature(struct slice name)
 
 static bool passes(const struct forward *forward, const struct http_field *field)
 {
-    if (field->hop_by_hop || is_ours(field->id))
+    if (field->hop_by_hop || is_ours(field->id) || (is_forwarding(field->id) && !forward->trusted))
         return false;
     if (forward->from_journal && slice_eq(field->value, CREDENTIAL_MASK) &&
         credential_is_field(field->name))
@@ -45,11 +55,10 @@ static enum status write_fields(struct buf *buf, const struct forward *forward)
     return status;
 }
 
-/* The chain as received and then our peer: the last entry is the one this gateway vouches for. */
-static enum status write_forwarded_for(struct buf *buf, const struct forward *forward)
+/* The chain that trusted proxies brought. */
+static enum status write_chain(struct buf *buf, const struct http_head *request)
 {
-    const struct http_head *request = forward->request;
-    enum status status = buf_append(buf, SLICE("X-Forwarded-For: "));
+    enum status status = STATUS_OK;
     for (size_t i = 0; i < request->field_count && status == STATUS_OK; i++) {
         const struct http_field *field = &request->fields[i];
         if (field->id != FIELD_X_FORWARDED_FOR || field->hop_by_hop || field->value.len == 0)
@@ -57,9 +66,75 @@ static enum status write_forwarded_for(struct buf *buf, const struct forward *fo
         if ((status = buf_append(buf, field->value)) == STATUS_OK)
             status = buf_append(buf, SLICE(", "));
     }
+    return status;
+}
+
+/* Our peer comes last: the entry that this gateway vouches for. */
+static enum status write_forwarded_for(struct buf *buf, const struct forward *forward)
+{
+    enum status status = buf_append(buf, SLICE("X-Forwarded-For: "));
+    if (status == STATUS_OK && forward->trusted)
+        status = write_chain(buf, forward->request);
     if (status == STATUS_OK)
         status = buf_append(buf, forward->client);
     return status == STATUS_OK ? buf_append(buf, SLICE("\r\n")) : status;
+}
+
+static bool was_passed(const struct forward *forward, enum http_field_id id)
+{
+    for (size_t i = 0; forward->trusted && i < forward->request->field_count; i++)
+        if (forward->request->fields[i].id == id && !forward->request->fields[i].hop_by_hop)
+            return true;
+    return false;
+}
+
+static struct slice scheme(const struct forward *forward)
+{
+    return forward->secure ? SLICE("https") : SLICE("http");
+}
+
+/* RFC 7239: an IPv6 address needs brackets, and these need quotes; a peer without an address (a
+ * UNIX socket) is "unknown". */
+static enum status write_node(struct buf *buf, struct slice client)
+{
+    struct ip ip;
+    char text[CLIENT_TEXT_SIZE];
+    if (ip_parse(client, &ip) != STATUS_OK)
+        return buf_append(buf, SLICE("unknown"));
+    size_t len = ip_format(&ip, text);
+    bool is_v6 = memchr(text, ':', len) != NULL;
+    enum status status = is_v6 ? buf_append(buf, SLICE("\"[")) : STATUS_OK;
+    if (status == STATUS_OK)
+        status = buf_append(buf, slice_of(text, len));
+    return status == STATUS_OK && is_v6 ? buf_append(buf, SLICE("]\"")) : status;
+}
+
+/* A line of its own, so that no open quote in one before it can swallow it. */
+static enum status write_forwarded(struct buf *buf, const struct forward *forward)
+{
+    enum status status = buf_append(buf, SLICE("Forwarded: for="));
+    if (status == STATUS_OK)
+        status = write_node(buf, forward->client);
+    if (status == STATUS_OK)
+        status = buf_append(buf, SLICE(";proto="));
+    if (status == STATUS_OK)
+        status = buf_append(buf, scheme(forward));
+    return status == STATUS_OK ? buf_append(buf, SLICE("\r\n")) : status;
+}
+
+/* Host and scheme as the first proxy saw them: what a trusted one says of them is better than what
+ * we see. */
+static enum status write_forwarding(struct buf *buf, const struct forward *forward)
+{
+    struct slice host = forward->request->host;
+    enum status status = write_forwarded_for(buf, forward);
+    if (status == STATUS_OK && host.len > 0 && !was_passed(forward, FIELD_X_FORWARDED_HOST))
+        status = http1_write_field(buf, SLICE("X-Forwarded-Host"), host);
+    if (status == STATUS_OK && !was_passed(forward, FIELD_X_FORWARDED_PROTO))
+        status = http1_write_field(buf, SLICE("X-Forwarded-Proto"), scheme(forward));
+    if (status == STATUS_OK && was_passed(forward, FIELD_FORWARDED))
+        status = write_forwarded(buf, forward);
+    return status;
 }
 
 /* W3C Trace Context: passed on as it came (with the other fields), or begun here from the event's
@@ -107,12 +182,7 @@ static enum status write_event(struct buf *buf, const struct forward *forward)
 
 static enum status write_own_fields(struct buf *buf, const struct forward *forward)
 {
-    enum status status = write_forwarded_for(buf, forward);
-    if (status == STATUS_OK && forward->request->host.len > 0)
-        status = http1_write_field(buf, SLICE("X-Forwarded-Host"), forward->request->host);
-    if (status == STATUS_OK)
-        status = buf_append(buf, forward->secure ? SLICE("X-Forwarded-Proto: https\r\n")
-                                                 : SLICE("X-Forwarded-Proto: http\r\n"));
+    enum status status = write_forwarding(buf, forward);
     if (status == STATUS_OK)
         status = buf_append(buf, SLICE("Via: 1.1 postern\r\n"));
     if (status == STATUS_OK)

@@ -17,11 +17,12 @@ static const uint32_t hop_by_hop_ids =
     ID_BIT(FIELD_PROXY_AUTHORIZATION) | ID_BIT(FIELD_PROXY_CONNECTION) | ID_BIT(FIELD_TE) |
     ID_BIT(FIELD_TRAILER) | ID_BIT(FIELD_TRANSFER_ENCODING) | ID_BIT(FIELD_UPGRADE);
 
-/* The one field of this length and first letter (and last, where two share both) that it could
- * be. */
-static enum http_field_id candidate(size_t len, char first, char last)
+/* The one field of this length and first letter (and another, where several share both) that it
+ * could be. */
+static enum http_field_id candidate(struct slice name)
 {
-    switch (len) {
+    char first = ascii_lower(name.data[0]);
+    switch (name.len) {
     case 2:
         return FIELD_TE;
     case 4:
@@ -31,7 +32,7 @@ static enum http_field_id candidate(size_t len, char first, char last)
     case 7:
         return first == 'u' ? FIELD_UPGRADE : FIELD_TRAILER;
     case 9:
-        return FIELD_FORWARDED;
+        return first == 'x' ? FIELD_X_REAL_IP : FIELD_FORWARDED;
     case 10:
         return first == 'c' ? FIELD_CONNECTION : FIELD_KEEP_ALIVE;
     case 11:
@@ -43,9 +44,10 @@ static enum http_field_id candidate(size_t len, char first, char last)
     case 15:
         return FIELD_X_FORWARDED_FOR;
     case 16:
-        if (first == 'x')
-            return FIELD_X_FORWARDED_HOST;
-        return last == 'g' ? FIELD_CONTENT_ENCODING : FIELD_PROXY_CONNECTION;
+        if (first == 'x') /* x-forwarded-… */
+            return ascii_lower(name.data[12]) == 'p' ? FIELD_X_FORWARDED_PORT
+                                                     : FIELD_X_FORWARDED_HOST;
+        return first == 'c' ? FIELD_CONTENT_ENCODING : FIELD_PROXY_CONNECTION;
     case 17:
         return first == 'x' ? FIELD_X_FORWARDED_PROTO : FIELD_TRANSFER_ENCODING;
     case 18:
@@ -84,7 +86,9 @@ static const struct slice names[FIELD_IDS] = {
     [FIELD_UPGRADE] = NAME("upgrade"),
     [FIELD_X_FORWARDED_FOR] = NAME("x-forwarded-for"),
     [FIELD_X_FORWARDED_HOST] = NAME("x-forwarded-host"),
+    [FIELD_X_FORWARDED_PORT] = NAME("x-forwarded-port"),
     [FIELD_X_FORWARDED_PROTO] = NAME("x-forwarded-proto"),
+    [FIELD_X_REAL_IP] = NAME("x-real-ip"),
     [FIELD_POSTERN] = NAME("postern-"), /* the beginning of a name, tested apart */
 };
 
@@ -92,12 +96,11 @@ enum http_field_id http1_field_id(struct slice name)
 {
     if (name.len == 0)
         return FIELD_OTHER;
-    char first = ascii_lower(name.data[0]);
     size_t own_len = names[FIELD_POSTERN].len;
-    if (first == 'p' && name.len > own_len &&
+    if (ascii_lower(name.data[0]) == 'p' && name.len > own_len &&
         slice_ieq(slice_of(name.data, own_len), names[FIELD_POSTERN]))
         return FIELD_POSTERN;
-    enum http_field_id id = candidate(name.len, first, ascii_lower(name.data[name.len - 1]));
+    enum http_field_id id = candidate(name);
     return slice_ieq(name, names[id]) ? id : FIELD_OTHER;
 }
 

@@ -51,7 +51,9 @@ enum http_field_id {
     FIELD_UPGRADE,
     FIELD_X_FORWARDED_FOR,
     FIELD_X_FORWARDED_HOST,
+    FIELD_X_FORWARDED_PORT,
     FIELD_X_FORWARDED_PROTO,
+    FIELD_X_REAL_IP,
     FIELD_POSTERN, /* any name that begins with "Postern-" */
     FIELD_IDS
 };

@@ -3,6 +3,15 @@
  * Who the client is: the peer of the connection, or, when the peer is a trusted proxy, whom the
  * proxies say they speak for (X-Forwarded-For, or Forwarded, RFC 7239; read from the right, up to
  * the first address that is not a trusted proxy's). Pure.
+ *
+ *   X-Forwarded-For: 6.6.6.6, 203.0.113.9, 10.0.0.2      peer: 10.0.0.1, trusted: 10.0.0.0/8
+ *                    whatever   the client  a proxy
+ *                    it said
+ *
+ * Each entry was written by whom the entry to its right names, so that what a client made up lies
+ * to the left of where the walk ends. A proxy that is trusted has to write X-Forwarded-For, or to
+ * remove it: one that writes Forwarded only and lets a client's X-Forwarded-For through is not to
+ * be trusted.
  */
 #ifndef POSTERN_POLICY_CLIENT_ADDRESS_H
 #define POSTERN_POLICY_CLIENT_ADDRESS_H
@@ -36,7 +45,8 @@ size_t ip_format(const struct ip *ip, char ret_text[static CLIENT_TEXT_SIZE]);
  * below the prefix. */
 NODISCARD enum status network_parse(struct slice text, struct network *ret_network);
 
-/* True when one of `networks` holds it. */
+/* True when one of `networks` holds it. An IPv4 address is only held by an IPv4 network: "::/0" is
+ * all of IPv6 and nothing else. */
 bool networks_hold(const struct network *networks, size_t count, const struct ip *ip);
 
 /* One request's forwarding fields: values in the order they came; `get` is asked for i = 0, 1 …
@@ -56,7 +66,11 @@ struct client_found {
 
 /* `peer`: numeric, of the connection (or of a PROXY header). Entries that can't be read (unknown,
  * _hidden, garbage) end the walk: the client is then the last address that could. With both header
- * kinds there, X-Forwarded-For is read. */
+ * kinds there, X-Forwarded-For is read. Ports are skipped.
+ *
+ * The scheme comes from the same kind: proto= of the client's own entry, or X-Forwarded-Proto: its
+ * last value, or, when it is a chain like the addresses, the one as far from the right as the
+ * client's (the leftmost if it is shorter). */
 struct client_found client_find(struct slice peer, const struct network *trusted, size_t count,
                                 const struct forwarded_fields *fields);
 

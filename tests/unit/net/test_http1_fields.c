@@ -28,7 +28,9 @@ static const struct {
     {"Upgrade", FIELD_UPGRADE},
     {"X-Forwarded-For", FIELD_X_FORWARDED_FOR},
     {"X-Forwarded-Host", FIELD_X_FORWARDED_HOST},
+    {"X-Forwarded-Port", FIELD_X_FORWARDED_PORT},
     {"X-Forwarded-Proto", FIELD_X_FORWARDED_PROTO},
+    {"X-Real-IP", FIELD_X_REAL_IP},
     {"Postern-Event-Id", FIELD_POSTERN},
 };
 
