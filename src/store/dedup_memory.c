@@ -29,6 +29,13 @@ static enum op_status memory_claim(struct dedup *store, struct dedup_op *op)
     return OP_READY;
 }
 
+static enum op_status memory_peek(struct dedup *store, struct dedup_op *op)
+{
+    struct memory_store *memory = memory_of(store);
+    key_table_peek(memory->table, op, loop_now_ms(memory->loop));
+    return OP_READY;
+}
+
 static enum op_status memory_renew(struct dedup *store, struct dedup_op *op)
 {
     struct memory_store *memory = memory_of(store);
@@ -89,6 +96,7 @@ static const struct dedup_backend memory_backend = {
     .settle = memory_settle,
     .release = memory_release,
     .forget = memory_forget,
+    .peek = memory_peek,
     .close = memory_close,
     .refresh_stats = memory_refresh_stats,
 };

@@ -206,19 +206,16 @@ const struct entry *shard_soonest(struct shard *shard, uint32_t among)
     return soonest;
 }
 
-uint32_t shard_sweep(struct shard *shard, const struct hash_seed *seed, uint32_t slots,
-                     uint64_t now_ms)
+const struct entry *shard_next_over(struct shard *shard, uint32_t *slots, uint64_t now_ms)
 {
-    uint32_t before = shard->used;
-    if (slots > shard->capacity)
-        slots = shard->capacity;
-    for (uint32_t i = 0; i < slots; i++) {
+    if (*slots > shard->capacity)
+        *slots = shard->capacity;
+    while (*slots > 0) {
         const struct entry *entry = &shard->slots[shard->sweep];
-        /* After a removal the slot holds its follower, which is looked at as the next one. */
+        --*slots;
         if (entry->state != ENTRY_EMPTY && !entry_is_live(entry, now_ms))
-            shard_remove(shard, seed, entry);
-        else
-            shard->sweep = next_slot(shard, shard->sweep);
+            return entry;
+        shard->sweep = next_slot(shard, shard->sweep);
     }
-    return before - shard->used;
+    return NULL;
 }

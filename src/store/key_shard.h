@@ -79,8 +79,9 @@ void shard_remove(struct shard *shard, const struct hash_seed *seed, const struc
  * shard is empty. */
 const struct entry *shard_soonest(struct shard *shard, uint32_t among);
 
-/* Looks at the next `slots` slots (at most all) and drops what is over; returns how many went. */
-uint32_t shard_sweep(struct shard *shard, const struct hash_seed *seed, uint32_t slots,
-                     uint64_t now_ms);
+/* Looks at the next slots, at most *slots of them, which are then counted off, for an entry that is
+ * over; NULL when none of them is. Once it was taken out, its slot is the next one to be looked at.
+ */
+const struct entry *shard_next_over(struct shard *shard, uint32_t *slots, uint64_t now_ms);
 
 #endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of keys behind the memory store and L1: 256 shards, the bound over all of them, and
- * what claim, renew, settle, release and forget mean. The array of a shard is key_shard.c. It is
- * not a store: no loop, no waiting; dedup_memory.c and dedup_redis.c stand before it.
+ * what the verbs of the dedup store mean. The array of a shard is key_shard.c, the notes beside its
+ * keys are key_notes.c. It is not a store: no loop, no waiting; dedup_memory.c and dedup_redis.c
+ * stand before it.
  */
 #include <postern/store/key_table.h>
 
+#include "key_notes.h"
 #include "key_shard.h"
 
 #include <stdatomic.h>
@@ -15,6 +17,7 @@
 #define SWEEP_PER_CALL 8u /* slots looked at by each claim: garbage stays below an eighth */
 #define DISPLACE_AMONG 8u /* keys compared: enough to meet one that is only cached for seconds */
 #define FORCE_ATTEMPTS 4u /* other threads may take the room that was made */
+#define NOTES_DEFAULT_BYTES (64u << 20) /* until key_table_limit_notes says another bound */
 #define SWEEP_WHEN_FULL                                                                            \
     (SHARDS * SHARD_SLOTS_MIN) /* before a claim is refused: the whole of a small table */
 
@@ -22,10 +25,17 @@ struct key_table {
     struct shard shards[SHARDS];
     struct hash_seed seed;
     size_t max_keys;
-    _Atomic size_t count;        /* of all shards; reserved before an insert */
-    _Atomic uint32_t sweep_next; /* shard where the next hard sweep begins */
-    _Atomic uint64_t swept_ms;   /* the instant of the last hard sweep */
+    _Atomic size_t count;              /* of all shards; reserved before an insert */
+    _Atomic uint32_t sweep_next;       /* shard where the next hard sweep begins */
+    _Atomic uint64_t swept_ms;         /* the instant of the last hard sweep */
+    struct note_shelf shelves[SHARDS]; /* each under the lock of its shard */
+    struct note_budget notes;
 };
+
+static struct note_shelf *shelf_of(struct key_table *table, const struct shard *shard)
+{
+    return &table->shelves[shard - table->shards];
+}
 
 static struct shard *lock_shard(struct key_table *table, uint64_t hash)
 {
@@ -34,11 +44,26 @@ static struct shard *lock_shard(struct key_table *table, uint64_t hash)
     return shard;
 }
 
+static void drop_note(struct key_table *table, const struct shard *shard,
+                      const struct event_key *key)
+{
+    struct note_shelf *shelf = shelf_of(table, shard);
+    if (shelf->count > 0)
+        note_drop(shelf, &table->notes, key, shard_hash(&table->seed, key));
+}
+
+static void remove_entry(struct key_table *table, struct shard *shard, const struct entry *entry)
+{
+    drop_note(table, shard, &entry->key);
+    shard_remove(shard, &table->seed, entry);
+    atomic_fetch_sub_explicit(&table->count, 1, memory_order_relaxed);
+}
+
 static void sweep(struct key_table *table, struct shard *shard, uint32_t slots, uint64_t now_ms)
 {
-    uint32_t removed = shard_sweep(shard, &table->seed, slots, now_ms);
-    if (removed > 0)
-        atomic_fetch_sub_explicit(&table->count, removed, memory_order_relaxed);
+    const struct entry *over;
+    while ((over = shard_next_over(shard, &slots, now_ms)) != NULL)
+        remove_entry(table, shard, over);
 }
 
 /* At the bound: looks for what is over in all shards, a bounded number of slots, going on where the
@@ -71,12 +96,6 @@ static struct entry *insert(struct key_table *table, struct shard *shard,
     return entry;
 }
 
-static void remove_entry(struct key_table *table, struct shard *shard, const struct entry *entry)
-{
-    shard_remove(shard, &table->seed, entry);
-    atomic_fetch_sub_explicit(&table->count, 1, memory_order_relaxed);
-}
-
 static uint64_t until(uint64_t now_ms, uint64_t span_ms)
 {
     return span_ms > ENTRY_TIME_MAX ? ENTRY_TIME_MAX : now_ms + span_ms;
@@ -90,26 +109,71 @@ static bool is_ours(const struct entry *entry, const struct dedup_op *op, enum e
 
 /*
  * What the verbs do to a key's entry under the shard's lock. `entry` is NULL for an absent key, and
- * may be over. Each sets the op's answer and returns false only when it needed a new entry and the
- * table is at its bound (the answer is then the refusal).
+ * may be over. Each sets the op's answer and returns false only when it needed a new entry or room
+ * for a note and the table is at its bound (the answer is then the refusal).
  */
 typedef bool locked_verb(struct key_table *table, struct shard *shard, struct entry *entry,
                          struct dedup_op *op, uint64_t now_ms);
 
+/* What a claim or peek that finds the key in other hands is told. */
+static void tell(struct key_table *table, const struct shard *shard, const struct entry *entry,
+                 struct dedup_op *op)
+{
+    op->first = entry_first(entry);
+    op->verdict = entry->state == ENTRY_DONE ? VERDICT_DUPLICATE : VERDICT_IN_FLIGHT;
+    const struct note_shelf *shelf = shelf_of(table, shard);
+    if (op->ret_note && shelf->count > 0)
+        dedup_tell_note(op->ret_note,
+                        note_find(shelf, &op->key, shard_hash(&table->seed, &op->key)));
+}
+
+static bool put_note(struct key_table *table, const struct shard *shard,
+                     const struct event_key *key, struct slice note, size_t essential)
+{
+    if (note.len == 0) {
+        drop_note(table, shard, key);
+        return true;
+    }
+    return note_put(shelf_of(table, shard), &table->notes, key, shard_hash(&table->seed, key), note,
+                    essential);
+}
+
+/* The entry of a key that nobody holds, with the op's note beside it; NULL, and nothing of the key
+ * is left, when there is no room for either. */
+static struct entry *take(struct key_table *table, struct shard *shard, struct entry *over,
+                          const struct dedup_op *op, size_t essential)
+{
+    struct entry *entry = over ? over : insert(table, shard, &op->key);
+    if (entry && !put_note(table, shard, &op->key, op->note, essential)) {
+        remove_entry(table, shard, entry);
+        return NULL;
+    }
+    return entry;
+}
+
 static bool claim_locked(struct key_table *table, struct shard *shard, struct entry *entry,
                          struct dedup_op *op, uint64_t now_ms)
 {
-    if (entry_is_live(entry, now_ms) && !is_ours(entry, op, ENTRY_PENDING)) {
-        op->first = entry_first(entry);
-        op->verdict = entry->state == ENTRY_DONE ? VERDICT_DUPLICATE : VERDICT_IN_FLIGHT;
+    bool live = entry_is_live(entry, now_ms);
+    if (live && !is_ours(entry, op, ENTRY_PENDING)) {
+        tell(table, shard, entry, op);
         return true;
     }
-    if (!entry)
-        entry = insert(table, shard, &op->key);
+    if (!live)
+        entry = take(table, shard, entry, op, op->note.len);
     if (entry)
         entry_set_pending(entry, &op->token, until(now_ms, op->lease_ms));
     op->verdict = entry ? VERDICT_FIRST : VERDICT_FULL;
     return entry != NULL;
+}
+
+static bool peek_locked(struct key_table *table, struct shard *shard, struct entry *entry,
+                        struct dedup_op *op, uint64_t now_ms)
+{
+    op->verdict = VERDICT_FIRST;
+    if (entry_is_live(entry, now_ms) && !is_ours(entry, op, ENTRY_PENDING))
+        tell(table, shard, entry, op);
+    return true;
 }
 
 static bool renew_locked(struct key_table *table, struct shard *shard, struct entry *entry,
@@ -120,12 +184,17 @@ static bool renew_locked(struct key_table *table, struct shard *shard, struct en
         op->hold = HOLD_LOST;
         return true;
     }
-    if (!entry)
-        entry = insert(table, shard, &op->key);
+    if (!live)
+        entry = take(table, shard, entry, op, op->note.len);
     if (entry)
         entry_set_pending(entry, &op->token, until(now_ms, op->lease_ms));
     op->hold = !entry ? HOLD_UNKNOWN : live ? HOLD_KEPT : HOLD_LAPSED;
     return entry != NULL;
+}
+
+static size_t bounded(size_t essential)
+{
+    return essential < DEDUP_ESSENTIAL_MAX ? essential : DEDUP_ESSENTIAL_MAX;
 }
 
 static bool settle_locked(struct key_table *table, struct shard *shard, struct entry *entry,
@@ -136,8 +205,11 @@ static bool settle_locked(struct key_table *table, struct shard *shard, struct e
         op->hold = is_ours(entry, op, ENTRY_DONE) ? HOLD_KEPT : HOLD_LOST;
         return true;
     }
-    if (!entry)
-        entry = insert(table, shard, &op->key);
+    if (!live)
+        entry = take(table, shard, entry, op, bounded(op->note_essential));
+    else if (op->note.len > 0)
+        /* Without room or memory what the claim gave stays: that the event is done counts more. */
+        (void)put_note(table, shard, &op->key, op->note, bounded(op->note_essential));
     if (entry)
         entry_set_done(entry, &op->done, until(now_ms, op->window_ms));
     op->hold = !entry ? HOLD_UNKNOWN : live ? HOLD_KEPT : HOLD_LAPSED;
@@ -187,7 +259,17 @@ static void run(struct key_table *table, locked_verb *verb, uint32_t sweep_slots
 void key_table_claim(struct key_table *table, struct dedup_op *op, uint64_t now_ms)
 {
     op->from_l1 = false;
+    if (op->ret_note)
+        buf_clear(op->ret_note);
     run(table, claim_locked, SWEEP_PER_CALL, op, now_ms);
+}
+
+void key_table_peek(struct key_table *table, struct dedup_op *op, uint64_t now_ms)
+{
+    op->from_l1 = false;
+    if (op->ret_note)
+        buf_clear(op->ret_note);
+    run(table, peek_locked, 0, op, now_ms);
 }
 
 void key_table_renew(struct key_table *table, struct dedup_op *op, uint64_t now_ms)
@@ -210,18 +292,29 @@ void key_table_forget(struct key_table *table, struct dedup_op *op, uint64_t now
     run(table, forget_locked, 0, op, now_ms);
 }
 
-bool key_table_put_done(struct key_table *table, const struct event_key *key,
-                        const struct dedup_first *first, uint64_t until_ms)
+bool key_table_put_noted(struct key_table *table, const struct event_key *key,
+                         const struct dedup_first *first, struct slice note, size_t essential,
+                         uint64_t until_ms)
 {
     uint64_t hash = shard_hash(&table->seed, key);
     struct shard *shard = lock_shard(table, hash);
     struct entry *entry = shard_find(shard, &table->seed, key, hash);
-    if (!entry)
+    bool fresh = !entry;
+    if (fresh)
         entry = insert(table, shard, key);
-    if (entry)
+    bool put = entry && put_note(table, shard, key, note, bounded(essential));
+    if (put)
         entry_set_done(entry, first, until_ms);
+    else if (entry && fresh)
+        remove_entry(table, shard, entry);
     pthread_mutex_unlock(&shard->lock);
-    return entry != NULL;
+    return put;
+}
+
+bool key_table_put_done(struct key_table *table, const struct event_key *key,
+                        const struct dedup_first *first, uint64_t until_ms)
+{
+    return key_table_put_noted(table, key, first, SLICE(""), 0, until_ms);
 }
 
 /* Takes a key out that ends before some others of its shard, the first shard from that of `hash` on
@@ -241,12 +334,13 @@ static bool displace(struct key_table *table, uint64_t hash)
 }
 
 bool key_table_force_done(struct key_table *table, const struct event_key *key,
-                          const struct dedup_first *first, uint64_t until_ms)
+                          const struct dedup_first *first, struct slice note, size_t essential,
+                          uint64_t until_ms)
 {
     uint64_t hash = shard_hash(&table->seed, key);
-    bool put = key_table_put_done(table, key, first, until_ms);
+    bool put = key_table_put_noted(table, key, first, note, essential, until_ms);
     for (unsigned i = 0; !put && i < FORCE_ATTEMPTS && displace(table, hash); i++)
-        put = key_table_put_done(table, key, first, until_ms);
+        put = key_table_put_noted(table, key, first, note, essential, until_ms);
     return put;
 }
 
@@ -265,6 +359,24 @@ bool key_table_get_done(struct key_table *table, const struct event_key *key, ui
     return done;
 }
 
+bool key_table_get_noted(struct key_table *table, const struct event_key *key, uint64_t now_ms,
+                         struct dedup_first *ret_first, struct buf *ret_note)
+{
+    uint64_t hash = shard_hash(&table->seed, key);
+    struct shard *shard = lock_shard(table, hash);
+    const struct entry *entry = shard_find(shard, &table->seed, key, hash);
+    struct slice note = SLICE("");
+    if (entry_is_live(entry, now_ms) && entry->state == ENTRY_DONE)
+        note = note_find(shelf_of(table, shard), key, hash);
+    bool found = note.len > 0;
+    if (found) {
+        *ret_first = entry_first(entry);
+        dedup_tell_note(ret_note, note);
+    }
+    pthread_mutex_unlock(&shard->lock);
+    return found;
+}
+
 size_t key_table_count(struct key_table *table)
 {
     return atomic_load_explicit(&table->count, memory_order_relaxed);
@@ -281,6 +393,16 @@ size_t key_table_bytes(struct key_table *table)
     return bytes;
 }
 
+size_t key_table_note_bytes(struct key_table *table)
+{
+    return atomic_load_explicit(&table->notes.bytes, memory_order_relaxed);
+}
+
+void key_table_limit_notes(struct key_table *table, size_t bytes)
+{
+    atomic_store_explicit(&table->notes.limit, bytes, memory_order_relaxed);
+}
+
 struct key_table *key_table_new(size_t max_keys)
 {
     struct key_table *table = aligned_alloc(alignof(struct key_table), sizeof *table);
@@ -289,6 +411,7 @@ struct key_table *key_table_new(size_t max_keys)
     memset(table, 0, sizeof *table);
     table->max_keys = max_keys;
     table->swept_ms = UINT64_MAX;
+    table->notes.limit = NOTES_DEFAULT_BYTES;
     arc4random_buf(&table->seed, sizeof table->seed);
     for (uint32_t i = 0; i < SHARDS; i++)
         pthread_mutex_init(&table->shards[i].lock, NULL); /* can't fail with default attributes */
@@ -302,6 +425,7 @@ void key_table_free(struct key_table *table)
     for (uint32_t i = 0; i < SHARDS; i++) {
         pthread_mutex_destroy(&table->shards[i].lock);
         free(table->shards[i].slots);
+        note_shelf_done(&table->shelves[i]);
     }
     free(table);
 }

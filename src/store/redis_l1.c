@@ -34,7 +34,8 @@ void redis_l1_learn_owed(const struct redis_l1 *l1, const struct dedup_op *settl
 {
     /* False only without memory: the debt remains. */
     if (l1->opts->l1)
-        (void)key_table_force_done(l1->opts->l1, &settle->key, &settle->done, settle->ends_at_ms);
+        (void)key_table_force_done(l1->opts->l1, &settle->key, &settle->done, SLICE(""), 0,
+                                   settle->ends_at_ms);
 }
 
 void redis_l1_forget(const struct redis_l1 *l1, const struct event_key *key)

@@ -74,7 +74,7 @@ static void *force_all(void *arg)
     pthread_barrier_wait(&line);
     for (uint32_t i = 0; i < KEYS; i++) {
         struct dedup_op op = op_of((uint32_t)((uint64_t)i * racer->step % KEYS), racer->number);
-        (void)key_table_force_done(racer->table, &op.key, &op.done, i + 1);
+        (void)key_table_force_done(racer->table, &op.key, &op.done, SLICE(""), 0, i + 1);
         (void)key_table_get_done(racer->table, &op.key, i, &got);
     }
     return NULL;
@@ -103,7 +103,7 @@ static void check_forced(void)
     CHECK(key_table_count(table) <= FORCED_MAX);
     for (uint32_t i = 0; i < FORCED_MAX; i++) {
         struct dedup_op op = op_of(KEYS + i, 1);
-        CHECK(key_table_force_done(table, &op.key, &op.done, WINDOW_MS));
+        CHECK(key_table_force_done(table, &op.key, &op.done, SLICE(""), 0, WINDOW_MS));
     }
     CHECK(key_table_count(table) == FORCED_MAX);
     key_table_free(table);

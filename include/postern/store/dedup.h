@@ -19,8 +19,9 @@
  * with it.
  *
  * A note is a few octets that the caller keeps beside a key, pending and done (policy/reply.h: a
- * body's fingerprint, the first response); no store looks into it. A key has at most one, what a
- * settle gives replaces what the claim gave. Keys without a note cost nothing for it.
+ * body's fingerprint, the first response); no store looks into it. A key has at most one. What a
+ * settle gives replaces what the claim gave; a settle without a note leaves that as it is. Keys
+ * without a note cost nothing for it.
  */
 #ifndef POSTERN_STORE_DEDUP_H
 #define POSTERN_STORE_DEDUP_H
@@ -35,12 +36,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The longest note, and the longest front of one that note_essential can ask for. */
+#define DEDUP_NOTE_MAX ((1u << 20) + (64u << 10))
+#define DEDUP_ESSENTIAL_MAX 256u
+
 enum verdict {
     VERDICT_UNKNOWN,   /* the store could not be asked, or answered with an error */
     VERDICT_FIRST,     /* the claim is ours until the lease ends */
     VERDICT_DUPLICATE, /* done before: op->first tells by whom */
     VERDICT_IN_FLIGHT, /* pending under another token: op->first.event_id is that token */
-    VERDICT_FULL,      /* memory store at its bound: refused rather than forget a live key */
+    VERDICT_FULL,      /* memory store at its bound of keys or of notes: refused rather than forget
+                          a live key */
 };
 
 /* What renew, settle, release and forget found. */
@@ -67,11 +73,16 @@ struct dedup_op {
     struct uuid token;  /* the claiming event's id: proves that the claim is ours */
     uint32_t lease_ms;  /* claim, renew */
     uint64_t window_ms; /* settle */
-    /* The op's route keeps notes: L1, which has none, neither answers it nor learns from it. */
+    /* The op's route keeps notes: L1 neither answers it nor learns from it, except that debts are
+     * told with their notes. */
     bool noted;
-    struct slice note; /* claim: kept while pending; settle: kept for the window */
-    /* settle: how much of the front of `note` has to be kept; the rest may be given up where there
-     * is no room (memory: dedup.memory.notes) */
+    /* claim (and a renew that takes the key again): kept while pending; settle: kept for the
+     * window. At most DEDUP_NOTE_MAX */
+    struct slice note;
+    /* settle: how much of the front of `note` (at most DEDUP_ESSENTIAL_MAX) has to be kept; the
+     * rest may be given up where there is no room (memory: dedup.memory.notes; debts). A claim's
+     * note is kept whole. A live claim's settle never fails for its note: as much as the claim's
+     * note had is sure to have room */
     size_t note_essential;
     struct buf *ret_note; /* claim, peek: cleared; then, with DUPLICATE and IN_FLIGHT, the note of
                              the first, when there is one and it fits. May be NULL */
@@ -79,10 +90,10 @@ struct dedup_op {
     void (*answered)(
         struct dedup_op *op); /* only if the submit said OP_PENDING: once, from the loop */
     /* out */
-    enum verdict verdict;     /* claim */
+    enum verdict verdict;     /* claim, peek */
     enum hold hold;           /* the others */
-    struct dedup_first first; /* claim: duplicate or in flight */
-    bool from_l1;             /* claim: answered without asking the store */
+    struct dedup_first first; /* claim, peek: duplicate or in flight */
+    bool from_l1;             /* claim, peek: answered without asking the store */
     /* the backend's own while pending */
     struct list link;
     uint64_t since_ms;
@@ -156,7 +167,8 @@ static inline enum op_status dedup_release(struct dedup *store, struct dedup_op 
     return store->backend->release(store, op);
 }
 
-/* What a claim would be told now; changes nothing. VERDICT_FIRST: nothing is there. Never FULL. */
+/* What a claim would be told now; changes nothing. VERDICT_FIRST: nothing is there, or a claim
+ * under op's own token. Never FULL. */
 static inline enum op_status dedup_peek(struct dedup *store, struct dedup_op *op)
 {
     return store->backend->peek(store, op);
@@ -167,6 +179,14 @@ static inline enum op_status dedup_peek(struct dedup *store, struct dedup_op *op
 static inline enum op_status dedup_forget(struct dedup *store, struct dedup_op *op)
 {
     return store->backend->forget(store, op);
+}
+
+/* For the backends. Gives a note to `ret_note` (NULL: nobody asks); one that does not fit is not
+ * told. */
+static inline void dedup_tell_note(struct buf *ret_note, struct slice note)
+{
+    if (ret_note && buf_append(ret_note, note) != STATUS_OK)
+        buf_clear(ret_note);
 }
 
 #endif

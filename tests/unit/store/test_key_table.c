@@ -203,7 +203,7 @@ static bool force(struct key_table *table, uint64_t number, uint64_t until_ms)
 {
     struct event_key key = key_of(number);
     struct dedup_first first = {.event_id = token_of(7), .status = 200};
-    return key_table_force_done(table, &key, &first, until_ms);
+    return key_table_force_done(table, &key, &first, SLICE(""), 0, until_ms);
 }
 
 static bool is_done(struct key_table *table, uint64_t number)
