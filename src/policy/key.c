@@ -67,7 +67,7 @@ static char rule_letter(const struct key_rule *rule)
     case KEY_PAYLOAD:
         return rule->canonical ? 'c' : 'p';
     case KEY_HEADER:
-        return 'h';
+        return rule->structured ? 'i' : 'h';
     case KEY_QUERY:
         return 'q';
     case KEY_JSON:

@@ -6,6 +6,7 @@
 #include "key_find.h"
 
 #include "form.h"
+#include "key_structured.h"
 
 #include <assert.h>
 #include <postern/policy/canonical.h>
@@ -85,19 +86,27 @@ static enum key_miss find_canonical(const struct key_rule *rule, struct slice te
 
 /* ---- values from outside the body ---- */
 
-static enum key_miss find_header(const struct key_rule *rule, const struct key_input *input,
-                                 struct finding *finding)
+static enum key_miss read_header(const struct key_rule *rule, struct slice raw, struct arena *arena,
+                                 struct slice *ret_value)
 {
-    struct slice value = {0};
-    size_t count = input->header(input->headers, rule->name, &value);
-    set_only(finding, (struct part){.text = value});
-    if (count == 0)
-        return KEY_MISS_ABSENT;
-    if (count > 1)
-        return KEY_MISS_REPEATED;
-    if (value.len == 0)
+    if (rule->structured)
+        return key_structured_read(raw, arena, ret_value);
+    if (raw.len == 0)
         return KEY_MISS_EMPTY;
-    return value.len > KEY_MAX_VALUE_BYTES ? KEY_MISS_TOO_LONG : KEY_MISS_NONE;
+    *ret_value = raw;
+    return raw.len > KEY_MAX_VALUE_BYTES ? KEY_MISS_TOO_LONG : KEY_MISS_NONE;
+}
+
+static enum key_miss find_header(const struct key_rule *rule, const struct key_input *input,
+                                 struct arena *arena, struct finding *finding)
+{
+    struct slice raw = {0}, value = {0};
+    size_t count = input->header(input->headers, rule->name, &raw);
+    if (count != 1)
+        return count == 0 ? KEY_MISS_ABSENT : KEY_MISS_REPEATED;
+    enum key_miss miss = read_header(rule, raw, arena, &value);
+    set_only(finding, (struct part){.text = value});
+    return miss;
 }
 
 static enum key_miss find_query(const struct key_rule *rule, const struct key_input *input,
@@ -247,7 +256,7 @@ enum key_miss key_find(const struct key_rule *rule, const struct key_input *inpu
         return rule->canonical ? find_canonical(rule, body->text, digester, finding)
                                : find_payload(input, finding);
     case KEY_HEADER:
-        return find_header(rule, input, finding);
+        return find_header(rule, input, arena, finding);
     case KEY_QUERY:
         return find_query(rule, input, arena, finding);
     case KEY_JSON:

@@ -19,7 +19,9 @@ enum handshake_kind {
                        when the token is ours; else 403 */
     HANDSHAKE_ZOOM,    /* POST {"event":"endpoint.url_validation",…}: the token and its HMAC */
     HANDSHAKE_DROPBOX, /* GET ?challenge=…: the challenge as text */
-    HANDSHAKE_DISCORD, /* POST {"type":1}: {"type":1} */
+    HANDSHAKE_DISCORD, /* PING of an interactions URL, POST {"type":1,…}: {"type":1}; of a webhook
+                          events URL, POST {"type":0,…}: 204. There "type":1 with an "event" is an
+                          event, and goes its way */
     HANDSHAKE_KINDS
 };
 
@@ -36,9 +38,14 @@ struct handshake_input {
     size_t secret_count;
 };
 
-/* Our answer; slices in the arena or static. */
+/* A longer challenge or token is none. */
+#define HANDSHAKE_MAX_BYTES 4096u
+
+/* Our answer; slices in the arena or static. Send it with X-Content-Type-Options: nosniff (Dropbox
+ * asks for that, since it is what the sender wrote), and a 204 with its Content-Type too (Discord
+ * asks for that). */
 struct handshake_answer {
-    uint16_t status; /* 200, or 403 for a wrong token */
+    uint16_t status; /* 200, 204 (no body), or 403 for a wrong token */
     struct slice content_type;
     struct slice body;
 };
@@ -47,9 +54,10 @@ struct handshake_answer {
  * before the signature is checked. The others only after. */
 bool handshake_is_unsigned(enum handshake_kind kind);
 
-/* True when the request is the handshake, with *ret_answer. A challenge that is too long (over 4
- * KiB), malformed or given twice is no handshake: the request goes its way as any other. Out of
- * memory: false. What is echoed is text/plain, with nothing a browser would run. */
+/* True when the request is the handshake, with *ret_answer. A challenge that is too long, malformed
+ * or given twice is no handshake: the request goes its way as any other. Out of memory: false. What
+ * is echoed is visible ASCII without < > & " ' ` and \, as text/plain or inside a JSON string:
+ * nothing a browser would run. */
 bool handshake_find(const struct handshake_opts *opts, const struct handshake_input *input,
                     struct arena *arena, struct handshake_answer *ret_answer);
 

@@ -8,11 +8,12 @@
  *     scope   nothing without one; else 's', number of scopes, each: kind byte;
  *             header: part(name as the route spells it); '1' and part(value), or '0' and
  *             part(nothing) for a header that isn't there
- *     rule    kind byte; header, query: part(name as the rule spells it);
+ *     rule    kind byte (a structured header's is not a header's); header, query: part(name as the
+ *             rule spells it);
  *             json, fields: paths; canonical payload: included paths, excluded paths
  *     paths   number of paths, each: number of parts, part …
  *     value   payload: part(body); canonical payload: part(SHA-256 of the form);
- *             header, query: part(value);
+ *             header, query: part(value); of a structured header: what the value means;
  *             json, fields: kind byte (string, number, true, false) and part(text)
  *
  * Every part has its length in front: `ab`+`c` is not `a`+`bc`.
@@ -62,7 +63,8 @@
 
 enum key_kind {
     KEY_PAYLOAD, /* SHA-256 of the raw body, or of its canonical form; an empty body has no key */
-    KEY_HEADER,  /* one field's value; missing, empty, or sent twice: no key */
+    KEY_HEADER,  /* one field's value; missing, empty, or sent twice: no key; `structured`: also
+                    when it is malformed */
     KEY_QUERY,   /* one query parameter's percent-decoded value ('+' stays '+'); missing, empty, or
                     given twice: no key */
     KEY_JSON,    /* the first of `paths` that holds a string (not empty), number or boolean; null,
@@ -79,9 +81,10 @@ struct key_rule {
     size_t path_count;
     size_t include_count; /* canonical payload */
     bool canonical;       /* payload */
-    bool structured; /* header: the value is a string of RFC 8941 ("…" without its quotes), or
-                        plain visible ASCII without quotes, taken as the same value: what
-                        Idempotency-Key asks for and what its users send */
+    bool structured; /* header: the value is a string of RFC 8941 ("…" with \" and \\, without
+                        parameters), or the same text plain: visible ASCII without '"', ',' and
+                        spaces. Both are the same value: what Idempotency-Key asks for and what its
+                        users send */
 };
 
 enum key_scope_kind { KEY_SCOPE_METHOD, KEY_SCOPE_PATH, KEY_SCOPE_HEADER };

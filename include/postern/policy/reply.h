@@ -6,9 +6,11 @@
  *
  *   F<32 hex>\n                        fingerprint: 128 bits of the body's SHA-256; or "F\n"
  *   R<status> <length of the body>\n   only when a response is kept
- *   Name: value\r\n …                  chosen fields
+ *   Name: value\r\n …                  chosen fields, at most REPLY_MAX_FIELDS
  *   \r\n
- *   body
+ *   body                               the rest: exactly that long
+ *
+ * A status has three digits; hexadecimal digits are small; numbers have no zeros in front.
  *
  * Text, so that an operator can read it in the journal; strict, so that anything else is "no note".
  */
@@ -57,10 +59,13 @@ NODISCARD enum status fingerprint_make(struct digester *digester, struct slice b
 /* True when both are there and differ. */
 bool fingerprint_differs(const struct fingerprint *one, const struct fingerprint *other);
 
-/* Appends the note's text. STATUS_INVALID: a field has a CR, LF or NUL, or there are too many. */
+/* Appends the note's text, so that note_read gives the same note again. STATUS_INVALID: a field's
+ * value has a CR, LF or NUL, its name is no token (RFC 9110 5.6.2), there are too many of them, or
+ * the status hasn't three digits; STATUS_FULL, STATUS_NO_MEMORY. On failure nothing is appended. */
 NODISCARD enum status note_write(const struct note *note, struct buf *buf);
 
-/* Reads one; slices lie in `text`. False: it isn't one (an empty text among them). */
+/* Reads one; slices lie in `text`. False: it isn't one (an empty text among them), whatever octets
+ * it has; *ret_note is untouched. */
 bool note_read(struct slice text, struct note *ret_note);
 
 #endif
