@@ -86,6 +86,16 @@ static void finish_message(struct run *run)
     run->headed = false;
 }
 
+/* A head that breaks several rules is refused for the one that is seen first, and that depends on
+ * how much of it is there: a bare CR in a target that is too long. */
+static void tell_fault(struct run *run)
+{
+    if (run->headed)
+        tell_number(run, "\nfault ", run->reader.fault);
+    else
+        tell(run, SLICE("\nhead refused"));
+}
+
 static void take_event(struct run *run, enum http1_event event, struct slice piece)
 {
     switch (event) {
@@ -106,7 +116,7 @@ static void take_event(struct run *run, enum http1_event event, struct slice pie
     case HTTP1_FAULT:
         FUZZ_CHECK(run->reader.fault > HTTP_FAULT_NONE && run->reader.fault < HTTP_FAULTS);
         FUZZ_CHECK(http_fault_status(run->reader.fault) >= 400);
-        tell_number(run, "\nfault ", run->reader.fault);
+        tell_fault(run);
         run->over = true;
         break;
     case HTTP1_NEED_MORE:
