@@ -71,6 +71,11 @@ bool forwarded_take_last(struct slice *list, struct slice *ret_entry)
 
 /* ---- nodes ---- */
 
+static bool is_name_byte(char c)
+{
+    return is_alnum(c) || c == '.' || c == '_' || c == '-';
+}
+
 /* 1*5DIGIT, or "_" and a name. */
 static bool is_port(struct slice text)
 {
@@ -78,8 +83,7 @@ static bool is_port(struct slice text)
     if (text.len == 0 || (!obfuscated && text.len > 5))
         return false;
     for (size_t i = obfuscated; i < text.len; i++)
-        if (!is_digit(text.data[i]) &&
-            !(obfuscated && (is_alnum(text.data[i]) || strchr("._-", text.data[i]))))
+        if (!(obfuscated ? is_name_byte(text.data[i]) : is_digit(text.data[i])))
             return false;
     return true;
 }

@@ -15,8 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RATELIMIT_TEXT_SIZE 48 /* the longest value: a name, two parameters of at most 15 digits   \
-                                */
+#define RATELIMIT_TEXT_SIZE 48 /* a name and numbers of ten and of fourteen digits: 42 */
 
 /* A route's buckets, by the names they have in the fields. */
 enum ratelimit_bucket {
@@ -37,11 +36,12 @@ struct ratelimit {
 /* Writes the value of RateLimit-Policy; returns its length (no NUL). The window is left out when
  * it is shorter than a second: the draft knows whole seconds only, and a second would tell a client
  * a rate many times lower than its own. */
-size_t ratelimit_policy_value(const struct ratelimit *rate, char ret_text[RATELIMIT_TEXT_SIZE]);
+size_t ratelimit_policy_value(const struct ratelimit *rate,
+                              char ret_text[static RATELIMIT_TEXT_SIZE]);
 
 /* Writes the value of RateLimit; returns its length (no NUL). Of a refused request `t` is the same
  * moment as Retry-After, as the draft asks, else until the burst is whole. */
-size_t ratelimit_value(const struct ratelimit *rate, char ret_text[RATELIMIT_TEXT_SIZE]);
+size_t ratelimit_value(const struct ratelimit *rate, char ret_text[static RATELIMIT_TEXT_SIZE]);
 
 /* Seconds for Retry-After, rounded up, at least 1: who waits so long is let through. */
 uint64_t ratelimit_retry_after_s(uint64_t wait_us);
