@@ -5,6 +5,7 @@
  */
 #include "address_impl.h"
 #include "loop_impl.h"
+#include "stream_impl.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -91,7 +92,7 @@ static int listen_on(struct listener_impl *impl, int fd, int backlog)
 enum status listener_open(struct listener *listener, struct loop *loop,
                           const struct address *address, int backlog)
 {
-    assert(listener->pending);
+    assert(listener->pending && (!listener->proxy_header || listener->proxy_header_ms > 0));
     struct listener_impl *impl = calloc(1, sizeof *impl);
     if (!impl)
         return STATUS_NO_MEMORY;
@@ -123,10 +124,34 @@ void listener_close(struct listener *listener)
     uv_close((uv_handle_t *)&impl->handle, free_closed);
 }
 
+/* What the listener wants first of its streams. */
+static enum status begin_arriving(const struct listener *listener, struct stream *stream)
+{
+    struct gate *gate = gate_of(stream);
+    if (!gate)
+        return STATUS_NO_MEMORY;
+    gate->is_server = true;
+    gate->header_ms = listener->proxy_header ? listener->proxy_header_ms : 0;
+    enum status status = STATUS_OK;
+    if (listener->tls)
+        status = tls_begin(gate, listener->tls, slice_of("", 0));
+    if (status == STATUS_OK)
+        gate_begin(gate);
+    return status;
+}
+
 enum status stream_accept(struct listener *listener, struct stream *stream)
 {
     struct listener_impl *impl = listener->impl;
     assert(impl);
-    return status_of_uv(
+    enum status status = status_of_uv(
         uv_accept((uv_stream_t *)&impl->handle, (uv_stream_t *)(void *)stream->handle));
+    if (status == STATUS_OK && (listener->tls || listener->proxy_header))
+        status = begin_arriving(listener, stream);
+    return status;
+}
+
+struct stream_counts stream_counts_of(const struct loop *loop)
+{
+    return loop_impl_of(loop)->counts;
 }

@@ -149,6 +149,7 @@ void loop_close(struct loop *loop)
     int result = uv_loop_close(&impl->uv);
     assert(result == 0); /* busy: somebody left a handle open */
     (void)result;
+    free(impl->tls_room);
     free(impl);
     loop->impl = NULL;
 }

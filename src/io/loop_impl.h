@@ -19,6 +19,8 @@ struct loop_impl {
     uint64_t armed_ms; /* when it fires, or TIMER_NOT_ARMED */
     bool clock_is_stale;
     bool stopped, running;
+    struct stream_counts counts;
+    void *tls_room; /* of tls_session.c, from the first secure stream on; freed with the loop */
     char read_buffer[STREAM_READ_BYTES];
 };
 

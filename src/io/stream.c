@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The plain TCP stream over libuv: connecting, reading, sending, closing. Accepting is in
- * listener.c. A send tries the socket at once and only what the kernel refuses is copied and queued
- * with libuv, so that a steady exchange costs one system call each way and no allocation.
+ * A stream over libuv: connecting, reading, sending, closing. Accepting is in listener.c, TLS and
+ * the PROXY header in gate.c; here is the socket under both kinds. A send tries the socket at once
+ * and only what the kernel refuses is copied and queued with libuv, so that a steady exchange costs
+ * one system call each way and no allocation.
  *
  * The owner hears of a broken connection from the reading side where that is on: what the peer said
  * before it left (an early error answer) is still delivered then.
  */
 #include "address_impl.h"
 #include "loop_impl.h"
+#include "stream_impl.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -67,7 +69,10 @@ static void tell_connected(struct connect_attempt *attempt, enum status status)
     if (!stream->open) /* closed meanwhile; libuv answers with UV_ECANCELED */
         return;
     stream->connecting = NULL;
-    stream->on->connected(stream, status);
+    if (stream->gate && status == STATUS_OK)
+        gate_begin(stream->gate); /* the handshake; it tells */
+    else
+        stream->on->connected(stream, status);
 }
 
 static void on_connected(uv_connect_t *request, int result)
@@ -97,9 +102,10 @@ enum status stream_connect(struct stream *stream, const struct address *address)
     return STATUS_OK;
 }
 
-static void tell_end(struct stream *stream, enum stream_end end)
+void stream_tell_end(struct stream *stream, enum stream_end end)
 {
-    stream->reading = false; /* libuv has stopped, or reading was off */
+    stream->reading = false;
+    stream_socket_stop(stream);
     stream->end_told = true;
     stream->on->ended(stream, end);
 }
@@ -111,35 +117,67 @@ static void on_alloc(uv_handle_t *handle, size_t suggested_bytes, uv_buf_t *ret_
     *ret_buf = uv_buf_init(loop_impl_of(loop)->read_buffer, STREAM_READ_BYTES);
 }
 
+static void take_end(struct stream *stream, enum stream_end end)
+{
+    if (stream->gate)
+        gate_ended(stream->gate, end);
+    else
+        stream_tell_end(stream, end);
+}
+
 static void on_read(uv_stream_t *handle, ssize_t result, const uv_buf_t *buf)
 {
     struct stream *stream = handle->data;
     loop_enter(stream->loop);
-    if (result > 0)
+    if (result > 0 && stream->gate)
+        gate_input(stream->gate, slice_of(buf->base, (size_t)result));
+    else if (result > 0)
         stream->on->bytes(stream, slice_of(buf->base, (size_t)result));
     else if (result == UV_EOF && !stream->lost) /* a failed send ate the socket's error */
-        tell_end(stream, STREAM_END_EOF);
+        take_end(stream, STREAM_END_EOF);
     else if (result < 0)
-        tell_end(stream, STREAM_END_RESET);
+        take_end(stream, STREAM_END_RESET);
     /* 0 is libuv's way to say "would block" */
+}
+
+void stream_socket_start(struct stream *stream)
+{
+    if (stream->polling)
+        return;
+    int result = uv_read_start(uv_stream_of(stream), on_alloc, on_read);
+    assert(result == 0); /* only fails for a stream that was never connected */
+    (void)result;
+    stream->polling = true;
+}
+
+void stream_socket_stop(struct stream *stream)
+{
+    if (!stream->polling)
+        return;
+    uv_read_stop(uv_stream_of(stream));
+    stream->polling = false;
 }
 
 void stream_read_start(struct stream *stream)
 {
     if (stream->reading || stream->end_told)
         return;
-    int result = uv_read_start(uv_stream_of(stream), on_alloc, on_read);
-    assert(result == 0); /* only fails for a stream that was never connected */
-    (void)result;
     stream->reading = true;
+    if (stream->gate)
+        gate_read_start(stream->gate);
+    else
+        stream_socket_start(stream);
 }
 
 void stream_read_stop(struct stream *stream)
 {
     if (!stream->reading)
         return;
-    uv_read_stop(uv_stream_of(stream));
     stream->reading = false;
+    if (stream->gate)
+        gate_read_stop(stream->gate);
+    else
+        stream_socket_stop(stream);
 }
 
 static void send_fin(struct stream *stream)
@@ -151,18 +189,25 @@ static void send_fin(struct stream *stream)
         (void)shutdown(fd, SHUT_WR);
 }
 
+static void tell_drained(struct stream *stream)
+{
+    stream->owes_drained = false;
+    stream->on->drained(stream);
+}
+
 /* A queued write failed: libuv sends nothing further. */
 static void tell_lost(struct stream *stream)
 {
     if (stream->lost)
         return;
     stream->lost = true;
-    if (stream->reading) /* it will find the end, after what the peer sent before */
+    /* Reading will find the end, after what the peer sent before. */
+    if (stream->reading || stream->polling)
         return;
-    if (stream->end_told)
-        stream->on->drained(stream);
-    else
-        tell_end(stream, STREAM_END_RESET);
+    if (!stream->end_told)
+        stream_tell_end(stream, STREAM_END_RESET);
+    else if (stream->owes_drained)
+        tell_drained(stream);
 }
 
 static void on_written(uv_write_t *request, int result)
@@ -175,7 +220,8 @@ static void on_written(uv_write_t *request, int result)
         return;
     loop_enter(stream->loop);
     stream->backlog_bytes -= len;
-    stream->sent_bytes += len;
+    if (!stream->sealed)
+        stream->sent_bytes += len;
     if (result < 0) {
         tell_lost(stream);
         return;
@@ -184,7 +230,8 @@ static void on_written(uv_write_t *request, int result)
         return;
     if (stream->finishing)
         send_fin(stream);
-    stream->on->drained(stream);
+    if (stream->owes_drained) /* not after a handshake's bytes */
+        tell_drained(stream);
 }
 
 /* Copies the parts from their byte `skip` on, `len` bytes, and queues them. */
@@ -229,34 +276,61 @@ static unsigned int make_bufs(const struct slice *parts, size_t count, uv_buf_t 
     return used;
 }
 
+enum send_status stream_socket_send(struct stream *stream, const struct slice *parts, size_t count,
+                                    ssize_t *ret_taken)
+{
+    uv_buf_t bufs[SEND_PARTS_MAX];
+    size_t total;
+    unsigned int used = make_bufs(parts, count, bufs, &total);
+    int taken = uv_try_write(uv_stream_of(stream), bufs, used);
+    if (taken == UV_EAGAIN)
+        taken = 0;
+    *ret_taken = taken < 0 ? -1 : taken;
+    if (taken < 0)
+        return SEND_LOST;
+    return (size_t)taken == total
+               ? SEND_DONE
+               : queue_rest(stream, parts, count, (size_t)taken, total - (size_t)taken);
+}
+
+static enum send_status send_plain(struct stream *stream, const struct slice *parts, size_t count)
+{
+    ssize_t taken;
+    enum send_status status = stream_socket_send(stream, parts, count, &taken);
+    if (taken > 0)
+        stream->sent_bytes += (size_t)taken;
+    return status;
+}
+
+static size_t total_len(const struct slice *parts, size_t count)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += parts[i].len;
+    return total;
+}
+
 enum send_status stream_send(struct stream *stream, const struct slice *parts, size_t count)
 {
     assert(stream->open && count >= 1 && count <= SEND_PARTS_MAX);
     if (stream->lost)
         return SEND_LOST;
-    uv_buf_t bufs[SEND_PARTS_MAX];
-    size_t total;
-    unsigned int used = make_bufs(parts, count, bufs, &total);
+    size_t total = total_len(parts, count);
     if (total > stream->backlog_ceiling || stream->backlog_bytes > stream->backlog_ceiling - total)
         return SEND_FULL;
     if (total == 0)
         return SEND_DONE;
-    int taken = uv_try_write(uv_stream_of(stream), bufs, used);
-    if (taken == UV_EAGAIN)
-        taken = 0;
-    enum send_status status = SEND_LOST;
-    if (taken >= 0) {
-        stream->sent_bytes += (size_t)taken;
-        status = (size_t)taken == total
-                     ? SEND_DONE
-                     : queue_rest(stream, parts, count, (size_t)taken, total - (size_t)taken);
-    }
+    enum send_status status = stream->sealed ? tls_send(stream->gate, parts, count)
+                                             : send_plain(stream, parts, count);
     stream->lost = status == SEND_LOST;
+    stream->owes_drained = stream->owes_drained || status == SEND_BACKLOG;
     return status;
 }
 
 void stream_finish(struct stream *stream)
 {
+    if (stream->sealed && !stream->finishing)
+        tls_finish(stream->gate);
     stream->finishing = true;
     if (stream->backlog_bytes == 0)
         send_fin(stream);
@@ -266,6 +340,9 @@ static void on_closed(uv_handle_t *handle)
 {
     struct stream *stream = handle->data;
     loop_enter(stream->loop);
+    if (stream->gate)
+        gate_free(stream->gate);
+    stream->gate = NULL;
     stream->on->closed(stream);
 }
 
@@ -275,6 +352,9 @@ static void leave(struct stream *stream)
     assert(stream->open);
     stream->open = false;
     stream->reading = false;
+    stream->polling = false;
+    if (stream->gate)
+        gate_leave(stream->gate);
     struct connect_attempt *attempt = stream->connecting;
     if (attempt && !list_is_empty(&attempt->refused.link)) {
         loop_undefer(&attempt->refused);
@@ -285,6 +365,8 @@ static void leave(struct stream *stream)
 
 void stream_close(struct stream *stream)
 {
+    if (stream->sealed && !stream->finishing && stream->backlog_bytes == 0)
+        tls_finish(stream->gate); /* as much of it as the socket takes now */
     leave(stream);
     uv_close((uv_handle_t *)tcp_of(stream), on_closed);
 }
@@ -297,8 +379,31 @@ void stream_abort(struct stream *stream)
         uv_close((uv_handle_t *)tcp_of(stream), on_closed);
 }
 
+enum status stream_secure(struct stream *stream, struct tls_context *context, struct slice host)
+{
+    struct gate *gate = gate_of(stream);
+    return gate ? tls_begin(gate, context, host) : STATUS_NO_MEMORY;
+}
+
+bool stream_is_arriving(const struct stream *stream)
+{
+    const struct gate *gate = stream->gate;
+    return gate && (gate->phase == GATE_HEADER || gate->phase == GATE_HANDSHAKE);
+}
+
+const char *stream_trouble(const struct stream *stream)
+{
+    const struct gate *gate = stream->gate;
+    return gate ? gate->trouble : "";
+}
+
 enum status stream_peer(const struct stream *stream, struct address *ret_address)
 {
+    const struct gate *gate = stream->gate;
+    if (gate && gate->header.has_source) {
+        *ret_address = gate->header.source;
+        return STATUS_OK;
+    }
     struct sockaddr_storage peer;
     int len = sizeof peer;
     const uv_tcp_t *tcp = (const uv_tcp_t *)(const void *)stream->handle;

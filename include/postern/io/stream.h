@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A byte stream over a TCP socket, one contract for clients, upstreams and Redis (TLS will be a
- * second implementation of the same contract). Knows no protocol. Also accepting and connecting.
+ * A byte stream over a TCP socket, plain or TLS, one contract for clients, upstreams and Redis.
+ * Knows no protocol of theirs. Also accepting and connecting.
  *
  * Order of calls towards the owner, all from the loop, never from inside a stream_* call:
- *   connected (only after stream_connect) -> bytes* / drained* -> ended (at most once) ; closed
+ *   connected (after stream_connect, or when an accepted stream was arriving) -> bytes* / drained*
+ *   -> ended (at most once) ; closed
  * exactly once after stream_close. The owner may call stream_close in any of them; after
  * stream_close only `closed` comes.
+ *
+ * With TLS (io/tls.h) bytes are the plain ones, in both directions. The peer's close_notify is
+ * STREAM_END_EOF. A FIN without it is that as well on an accepted stream (HTTP's framing tells a
+ * cut request), but STREAM_END_RESET on one that connected, where the end of the stream may be the
+ * end of a response.
  */
 #ifndef POSTERN_IO_STREAM_H
 #define POSTERN_IO_STREAM_H
@@ -26,6 +32,7 @@
 #define STREAM_READ_BYTES 65536u /* the loop's one read buffer, shared by all its streams */
 
 struct stream;
+struct tls_context;
 
 enum stream_end {
     STREAM_END_EOF,   /* the peer sent its FIN; sending may still work */
@@ -33,8 +40,9 @@ enum stream_end {
 };
 
 struct stream_handlers {
-    /* A connect attempt ended: STATUS_OK, STATUS_UNAVAILABLE (refused, unreachable). On failure the
-     * owner closes. */
+    /* A connect attempt ended, its TLS handshake included; or an accepted stream has arrived
+     * (stream_is_arriving). STATUS_OK, or STATUS_UNAVAILABLE: refused, unreachable, no handshake,
+     * not in time; stream_trouble may know more. On failure the owner closes. */
     void (*connected)(struct stream *stream, enum status status);
     /* Bytes arrived; borrowed until the call returns (they lie in the loop's shared read buffer).
      */
@@ -53,15 +61,20 @@ struct stream_handlers {
 struct stream {
     const struct stream_handlers *on;
     struct loop *loop;
-    size_t backlog_bytes;   /* accepted but not yet with the kernel */
+    size_t backlog_bytes;   /* accepted but not yet with the kernel; with TLS as it will leave */
     size_t backlog_ceiling; /* stream_send refuses to pass it; may be changed between sends */
-    uint64_t sent_bytes;    /* handed to the kernel, or lost in an attempt to: what may have left */
-    void *connecting;       /* io's own: the attempt in flight */
-    bool open;              /* between stream_init and stream_close */
-    bool reading;
+    uint64_t sent_bytes; /* handed to the kernel, or lost in an attempt to: what may have left. With
+                            TLS the plain bytes, all of a piece when some of it may have left */
+    void *connecting;    /* io's own: the attempt in flight */
+    void *gate;          /* io's own: what stands before the bytes (PROXY header, TLS) */
+    bool open;           /* between stream_init and stream_close */
+    bool reading;        /* the owner wants bytes */
+    bool polling;        /* the socket is being read */
     bool end_told;
-    bool lost;      /* a send failed; reading may still find what the peer sent before */
-    bool finishing; /* the FIN follows the backlog */
+    bool lost;         /* a send failed; reading may still find what the peer sent before */
+    bool finishing;    /* the FIN follows the backlog */
+    bool owes_drained; /* a send answered SEND_BACKLOG */
+    bool sealed;       /* TLS */
     alignas(16) unsigned char handle[STREAM_HANDLE_BYTES];
 };
 
@@ -92,13 +105,19 @@ void address_format_host(const struct address *address, char ret_text[static ADD
 /* True for 127.0.0.0/8 (also mapped into IPv6) and ::1. */
 bool address_is_loopback(const struct address *address);
 
+/* Makes the stream a TLS client of `context`, which is borrowed for the call: before
+ * stream_connect. `host` is for SNI and the check of the certificate, unless the context has a name
+ * of its own. STATUS_INVALID: the host is too long or none. */
+NODISCARD enum status stream_secure(struct stream *stream, struct tls_context *context,
+                                    struct slice host);
+
 /* Begins connecting; `connected` will come exactly once unless stream_close comes first, also when
  * the kernel refuses at once. No time-out of its own: the owner has a deadline. TCP_NODELAY is set.
  * STATUS_NO_MEMORY: not begun, `connected` won't come. */
 NODISCARD enum status stream_connect(struct stream *stream, const struct address *address);
 
-/* Starts (or starts again) delivering bytes; from `connected` or stream_accept on. Idempotent, and
- * nothing after `ended`. */
+/* Starts (or starts again) delivering bytes; from `connected` or stream_accept on (they come after
+ * `connected` where that comes). Idempotent, and nothing after `ended`. */
 void stream_read_start(struct stream *stream);
 
 /* Stops delivering bytes: back-pressure. The peer's end is not told either until reading starts
@@ -130,14 +149,36 @@ void stream_close(struct stream *stream);
  * completed). */
 void stream_abort(struct stream *stream);
 
-/* The peer's address; IPv4 through a dual-stack socket is told as IPv4. STATUS_UNAVAILABLE when it
- * is gone already. */
+/* The peer's address, from a PROXY header's end on the one told there; IPv4 through a dual-stack
+ * socket is told as IPv4. STATUS_UNAVAILABLE when it is gone already. */
 NODISCARD enum status stream_peer(const struct stream *stream, struct address *ret_address);
 
+/* True while an accepted stream still has to send its PROXY header or to shake hands: `connected`
+ * will come, by the time the listener allows for it. */
+bool stream_is_arriving(const struct stream *stream);
+
+/* Why `connected` failed or the stream broke, where TLS or the PROXY header is the reason; for
+ * people. Static storage; "" when there is nothing to say. */
+const char *stream_trouble(const struct stream *stream);
+
+/* What became of the streams accepted on a loop before their bytes counted. */
+struct stream_counts {
+    uint64_t handshakes;        /* TLS, completed */
+    uint64_t failed_handshakes; /* refused, broken off, or not in time; not those of peers that said
+                                   nothing and left */
+    uint64_t bad_proxy_headers; /* likewise */
+};
+
+/* Since the loop was opened; loop thread. */
+struct stream_counts stream_counts_of(const struct loop *loop);
+
 /* A listening socket. `pending` runs when a connection waits: the owner calls stream_accept once
- * per call. */
+ * per call. The first four are set before listener_open, the rest is filled in by it. */
 struct listener {
     void (*pending)(struct listener *listener);
+    struct tls_context *tls;  /* borrowed; NULL: plain */
+    bool proxy_header;        /* streams begin with a PROXY header (v1 or v2), before TLS */
+    uint32_t proxy_header_ms; /* within that time */
     struct loop *loop;
     struct address address; /* as bound: the real port after listener_open */
     uint64_t failures;      /* accepts that failed; not those for want of descriptors: libuv takes
@@ -159,8 +200,9 @@ bool address_is_taken(const struct address *address);
 /* Stops listening; no `pending` after this. The struct may be freed at once. */
 void listener_close(struct listener *listener);
 
-/* Takes the waiting connection into `stream` (after stream_init); TCP_NODELAY is set. On failure
- * the owner closes the stream. */
+/* Takes the waiting connection into `stream` (after stream_init); TCP_NODELAY is set. It is
+ * arriving when the listener has TLS or expects a PROXY header. On failure the owner closes the
+ * stream. */
 NODISCARD enum status stream_accept(struct listener *listener, struct stream *stream);
 
 #endif

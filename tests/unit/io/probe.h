@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stream that writes down what its loop tells it, and a connected pair of them.
+ * A stream that writes down what its loop tells it, and a connected pair of them; both ends TLS
+ * when PROBE_SECURE is defined.
  */
 #ifndef POSTERN_TESTS_IO_PROBE_H
 #define POSTERN_TESTS_IO_PROBE_H
 
 #include <loop_goal.h>
 #include <postern/io/stream.h>
+#ifdef PROBE_SECURE
+#include <certificates.h>
+#endif
 
 struct probe {
     struct stream stream;
@@ -84,11 +88,16 @@ static const struct stream_handlers probe_handlers = {
 /* A listener on a free port of 127.0.0.1 that accepts into `server`, and reads at once. */
 static struct listener listener;
 static struct probe server, client;
+#ifdef PROBE_SECURE
+static struct identity identity;
+static struct tls_context *server_context, *client_context;
+#endif
 
 static inline void accept_server(struct listener *from)
 {
     cr_assert_eq(stream_accept(from, &server.stream), STATUS_OK);
-    server.connected++;
+    if (!stream_is_arriving(&server.stream))
+        server.connected++;
     stream_read_start(&server.stream);
     check_goal();
 }
@@ -111,6 +120,30 @@ static inline void listen_locally(void)
     cr_assert_eq(listener_open(&listener, &loop, &any, 128), STATUS_OK);
 }
 
+/* Makes listener and client secure, when the tests are of that. */
+static inline void secure_pair(void)
+{
+#ifdef PROBE_SECURE
+    identity_new(&identity,
+                 &(struct identity_wish){.common_name = "a.test", .names = "DNS:a.test"});
+    struct tls_certificate files = identity_files(&identity);
+    server_context = listener.tls = server_context_of(&(struct tls_server_opts){
+        .certificates = &files, .certificate_count = 1, .handshake_ms = GUARD_MS});
+    client_context =
+        client_context_of(&(struct tls_client_opts){.enabled = true, .ca = files.certificate});
+    cr_assert_eq(stream_secure(&client.stream, client_context, SLICE("a.test")), STATUS_OK);
+#endif
+}
+
+static inline void free_contexts(void)
+{
+#ifdef PROBE_SECURE
+    tls_context_free(server_context);
+    tls_context_free(client_context);
+    identity_free(&identity);
+#endif
+}
+
 /* Connects client and server, both reading, both with `backlog_ceiling`. */
 static inline void connect_pair(size_t backlog_ceiling)
 {
@@ -118,6 +151,7 @@ static inline void connect_pair(size_t backlog_ceiling)
     listen_locally();
     cr_assert_eq(stream_init(&server.stream, &loop, &probe_handlers, backlog_ceiling), STATUS_OK);
     cr_assert_eq(stream_init(&client.stream, &loop, &probe_handlers, backlog_ceiling), STATUS_OK);
+    secure_pair();
     cr_assert_eq(stream_connect(&client.stream, &listener.address), STATUS_OK);
     run_until(both_connected);
     cr_assert_eq(client.connect_status, STATUS_OK);
@@ -134,6 +168,7 @@ static inline void close_pair(void)
     run_until(both_closed);
     listener_close(&listener);
     loop_close(&loop);
+    free_contexts();
 }
 
 #endif

@@ -234,6 +234,7 @@ Test(stream, slow_peer_gets_everything_and_drained_is_told)
     close_pair();
 }
 
+#ifndef PROBE_SECURE /* a record is longer than what it holds: test_tls_session.c */
 Test(stream, backlog_ceiling_below_at_and_above)
 {
     connect_pair(CEILING);
@@ -252,6 +253,7 @@ Test(stream, backlog_ceiling_below_at_and_above)
     run_until(server_has_everything);
     close_pair();
 }
+#endif
 
 Test(stream, send_above_the_ceiling_is_refused_even_by_an_idle_socket)
 {
