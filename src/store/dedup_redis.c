@@ -55,7 +55,8 @@ static bool is_claim(const struct dedup_op *op)
 
 void redis_store_count_unknown(struct redis_store *store, const struct dedup_op *op)
 {
-    bool unknown = is_claim(op) ? op->verdict == VERDICT_UNKNOWN : op->hold == HOLD_UNKNOWN;
+    bool asks = is_claim(op) || redis_verb_of(op) == VERB_PEEK;
+    bool unknown = asks ? op->verdict == VERDICT_UNKNOWN : op->hold == HOLD_UNKNOWN;
     store->base.stats.errors += unknown;
 }
 
@@ -85,7 +86,7 @@ static enum redis_taken take_op(struct redis_store *store, struct dedup_op *op,
         return taken;
     if (taken == TAKEN_SEND_AGAIN)
         redis_store_set_unknown(op);
-    if (window_ms > 0)
+    if (window_ms > 0 && is_claim(op) && !op->noted)
         redis_l1_learn(&store->l1, &op->key, &op->first, window_ms);
     if (redis_verb_of(op) == VERB_FORGET)
         redis_l1_forget(&store->l1, &op->key); /* a claim before it may have taught L1 meanwhile */
@@ -230,10 +231,20 @@ static enum op_status submit(struct redis_store *store, struct dedup_op *op, enu
 static enum op_status redis_claim(struct dedup *base, struct dedup_op *op)
 {
     struct redis_store *store = redis_of(base);
+    if (op->ret_note)
+        buf_clear(op->ret_note);
     if (!redis_l1_answers(&store->l1, op))
         return submit(store, op, VERB_CLAIM);
     base->stats.l1_hits++;
     return OP_READY;
+}
+
+static enum op_status redis_peek(struct dedup *base, struct dedup_op *op)
+{
+    struct redis_store *store = redis_of(base);
+    if (op->ret_note)
+        buf_clear(op->ret_note);
+    return redis_l1_answers(&store->l1, op) ? OP_READY : submit(store, op, VERB_PEEK);
 }
 
 static enum op_status redis_renew(struct dedup *base, struct dedup_op *op)
@@ -243,14 +254,16 @@ static enum op_status redis_renew(struct dedup *base, struct dedup_op *op)
 }
 
 /* L1 learns it at once, not with the answer: the event is accepted, and while a stalled link keeps
- * its answer back no copy may pass. */
+ * its answer back no copy may pass. One with a note waits for Redis: until the link is
+ * given up the claim's lease keeps copies away. */
 static enum op_status redis_settle(struct dedup *base, struct dedup_op *op)
 {
     struct redis_store *store = redis_of(base);
     uint64_t now_ms = loop_now_ms(store->loop);
     op->ends_at_ms = op->window_ms < UINT64_MAX - now_ms ? now_ms + op->window_ms : UINT64_MAX;
     redis_owed_undoubt(store, &op->token);
-    redis_l1_learn(&store->l1, &op->key, &op->done, op->window_ms);
+    if (!op->noted)
+        redis_l1_learn(&store->l1, &op->key, &op->done, op->window_ms);
     return submit(store, op, VERB_SETTLE);
 }
 
@@ -292,6 +305,7 @@ static const struct dedup_backend redis_backend = {
     .settle = redis_settle,
     .release = redis_release,
     .forget = redis_forget,
+    .peek = redis_peek,
     .close = redis_close,
     .refresh_stats = redis_refresh_stats,
 };

@@ -15,33 +15,52 @@ static enum redis_taken take_unknown(struct dedup_op *op)
     return TAKEN;
 }
 
-/* The key holds a value: whose? */
-static enum redis_taken take_value(struct dedup_op *op, struct slice text, uint64_t *ret_window_ms)
+/* The claim holds the key already, which a look only says. */
+static enum redis_taken take_own(struct dedup_op *op)
 {
-    struct redis_value value = redis_value_parse(text);
+    op->verdict = VERDICT_FIRST;
+    if (redis_verb_of(op) == VERB_PEEK)
+        return TAKEN;
+    op->verb = VERB_CLAIM_AGAIN;
+    return TAKEN_SEND_AGAIN;
+}
+
+static void tell(struct dedup_op *op, enum verdict verdict, const struct redis_reply *reply,
+                 struct slice note)
+{
+    op->verdict = verdict;
+    if (!reply->cut)
+        dedup_tell_note(op->ret_note, note);
+}
+
+/* The key holds a value: whose? */
+static enum redis_taken take_value(struct dedup_op *op, const struct redis_reply *reply,
+                                   uint64_t *ret_window_ms)
+{
+    struct redis_value value = redis_value_parse(reply->text);
     op->first = value.first;
     switch (value.kind) {
     case VALUE_DONE:
-        op->verdict = VERDICT_DUPLICATE;
+        tell(op, VERDICT_DUPLICATE, reply, value.note);
         *ret_window_ms = value.window_ms;
         return TAKEN;
     case VALUE_PENDING:
-        op->verdict = VERDICT_IN_FLIGHT;
-        if (!uuid_eq(&value.first.event_id, &op->token))
-            return TAKEN;
-        op->verb = VERB_CLAIM_AGAIN;
-        return TAKEN_SEND_AGAIN;
+        if (uuid_eq(&value.first.event_id, &op->token))
+            return take_own(op);
+        tell(op, VERDICT_IN_FLIGHT, reply, value.note);
+        return TAKEN;
     case VALUE_UNKNOWN:
         break;
     }
     return take_unknown(op);
 }
 
-static enum redis_taken take_claim(struct dedup_op *op, const struct redis_reply *reply,
-                                   uint64_t *ret_window_ms)
+/* A claim or a look. */
+static enum redis_taken take_get(struct dedup_op *op, const struct redis_reply *reply,
+                                 uint64_t *ret_window_ms)
 {
     if (reply->type == REDIS_STRING)
-        return take_value(op, reply->text, ret_window_ms);
+        return take_value(op, reply, ret_window_ms);
     if (reply->type != REDIS_NIL)
         return TAKEN_NONSENSE;
     op->verdict = VERDICT_FIRST;
@@ -94,8 +113,8 @@ enum redis_taken redis_command_take(struct dedup_op *op, const struct redis_repl
     *ret_window_ms = 0;
     if (reply->type == REDIS_ERROR)
         return take_error(op, reply->text);
-    if (redis_verb_of(op) == VERB_CLAIM)
-        return take_claim(op, reply, ret_window_ms);
+    if (redis_verb_of(op) == VERB_CLAIM || redis_verb_of(op) == VERB_PEEK)
+        return take_get(op, reply, ret_window_ms);
     if (redis_verb_of(op) == VERB_FORGET)
         return take_forget(op, reply);
     return take_script(op, reply);

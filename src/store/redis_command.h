@@ -17,6 +17,7 @@ enum redis_verb {
     VERB_SETTLE,
     VERB_RELEASE,
     VERB_FORGET,
+    VERB_PEEK,
     VERB_DOUBT, /* release of a claim in doubt; the op is the store's own */
     VERB_DEBT,  /* settle that is owed; the op is the store's own */
 };
@@ -60,8 +61,8 @@ enum redis_taken {
 #define SCRIPT_KEPT 1   /* was ours */
 #define SCRIPT_LAPSED 2 /* was nobody's */
 
-/* Reads the reply to the command of `op`: sets its verdict, hold and `first`. *ret_window_ms: of a
- * duplicate, how long the key is done from its acceptance on; otherwise 0. */
+/* Reads the reply to the command of `op`: sets its verdict, hold and `first`, tells the note.
+ * *ret_window_ms: of a duplicate, how long the key is done from its acceptance on; otherwise 0. */
 enum redis_taken redis_command_take(struct dedup_op *op, const struct redis_reply *reply,
                                     uint64_t *ret_window_ms);
 

@@ -11,7 +11,7 @@
 struct debt {
     struct dedup_op op;
     struct debt *next; /* in its bucket */
-    char route[];
+    char bytes[];      /* the route, then the note */
 };
 
 static struct debt *debt_of(struct dedup_op *op)
@@ -61,6 +61,13 @@ static struct debt *take_oldest(struct debts *debts)
     return take_out(debts, place);
 }
 
+/* Frees one that is in nothing any more. */
+static void end(struct debts *debts, struct debt *debt)
+{
+    debts->note_bytes -= debt->op.note.len;
+    free(debt);
+}
+
 void debts_init(struct debts *debts)
 {
     *debts = (struct debts){.count = 0};
@@ -70,25 +77,47 @@ void debts_init(struct debts *debts)
 void debts_put_back(struct debts *debts, struct dedup_op *op)
 {
     if (debts->count == DEBTS_MAX) {
-        free(take_oldest(debts));
+        end(debts, take_oldest(debts));
         debts->dropped++;
     }
     add(debts, debt_of(op));
 }
 
-static struct debt *debt_new(const struct dedup_op *settle)
+/* As much of its note as there is room for. What is essential may go beyond the bound. */
+static struct slice kept_note(const struct debts *debts, const struct dedup_op *settle)
 {
-    struct debt *debt = calloc(1, sizeof *debt + settle->route.len);
+    struct slice note = settle->note;
+    size_t essential = settle->note_essential;
+    if (debts->note_bytes + note.len <= DEBT_NOTES_MAX_BYTES)
+        return note;
+    if (essential > DEDUP_ESSENTIAL_MAX)
+        essential = DEDUP_ESSENTIAL_MAX;
+    return slice_of(note.data, essential < note.len ? essential : note.len);
+}
+
+static struct slice copy(char *to, struct slice from)
+{
+    if (from.len > 0)
+        memcpy(to, from.data, from.len);
+    return slice_of(to, from.len);
+}
+
+static struct debt *debt_new(struct debts *debts, const struct dedup_op *settle)
+{
+    struct slice note = kept_note(debts, settle);
+    struct debt *debt = calloc(1, sizeof *debt + settle->route.len + note.len);
     if (!debt)
         return NULL;
-    if (settle->route.len > 0)
-        memcpy(debt->route, settle->route.data, settle->route.len);
-    debt->op.route = slice_of(debt->route, settle->route.len);
+    debt->op.route = copy(debt->bytes, settle->route);
+    debt->op.note = copy(debt->bytes + settle->route.len, note);
+    debt->op.note_essential = settle->note_essential;
+    debt->op.noted = settle->noted;
     debt->op.key = settle->key;
     debt->op.token = settle->token;
     debt->op.done = settle->done;
     debt->op.window_ms = settle->window_ms;
     debt->op.ends_at_ms = settle->ends_at_ms;
+    debts->note_bytes += note.len;
     return debt;
 }
 
@@ -96,7 +125,7 @@ void debts_add(struct debts *debts, const struct dedup_op *settle)
 {
     if (debts_has(debts, &settle->key, &settle->token))
         return;
-    struct debt *debt = debt_new(settle);
+    struct debt *debt = debt_new(debts, settle);
     if (debt)
         debts_put_back(debts, &debt->op);
     else
@@ -107,7 +136,7 @@ struct dedup_op *debts_take(struct debts *debts, uint64_t now_ms)
 {
     struct debt *debt;
     while ((debt = take_oldest(debts)) != NULL && debt->op.ends_at_ms <= now_ms)
-        free(debt);
+        end(debts, debt);
     return debt ? &debt->op : NULL;
 }
 
@@ -124,20 +153,20 @@ void debts_forget(struct debts *debts, const struct event_key *key)
     struct debt **place = &debts->buckets[bucket_of(key)];
     while (*place) {
         if (same_key(&(*place)->op.key, key))
-            free(take_out(debts, place));
+            end(debts, take_out(debts, place));
         else
             place = &(*place)->next;
     }
 }
 
-void debt_free(struct dedup_op *op)
+void debt_free(struct debts *debts, struct dedup_op *op)
 {
     if (op)
-        free(debt_of(op));
+        end(debts, debt_of(op));
 }
 
 void debts_done(struct debts *debts)
 {
     while (debts->count > 0)
-        free(take_oldest(debts));
+        end(debts, take_oldest(debts));
 }

@@ -12,6 +12,9 @@
 /* About 4 MiB. Enough for what is in flight when the link is lost and for an outage of some seconds
  * under full load. */
 #define DEBTS_MAX 16384u
+/* Of their notes, those that are being sent counted; beyond it only what is essential of a note,
+ * which is at most another 4 MiB. */
+#define DEBT_NOTES_MAX_BYTES (16u << 20)
 #define DEBT_BUCKETS 1024u
 
 struct debt;
@@ -20,13 +23,15 @@ struct debts {
     struct list list; /* of ops by their `link`, oldest first */
     struct debt *buckets[DEBT_BUCKETS];
     size_t count;
-    uint64_t dropped; /* at the bound or out of memory, in total */
+    size_t note_bytes; /* of those taken as well */
+    uint64_t dropped;  /* at the bound or out of memory, in total */
 };
 
 /* Makes it empty. */
 void debts_init(struct debts *debts);
 
-/* Remembers a settle (copies what is needed of it); once, if it is there already. At the bound the
+/* Remembers a settle (copies what is needed of it, and as much of its note as there is room for);
+ * once, if it is there already. At the bound the
  * oldest is dropped, out of memory this one. */
 void debts_add(struct debts *debts, const struct dedup_op *settle);
 
@@ -45,7 +50,7 @@ bool debts_has(const struct debts *debts, const struct event_key *key, const str
 void debts_forget(struct debts *debts, const struct event_key *key);
 
 /* Frees an op that debts_take gave; NULL is fine. */
-void debt_free(struct dedup_op *op);
+void debt_free(struct debts *debts, struct dedup_op *op);
 
 /* Frees all that is remembered. */
 void debts_done(struct debts *debts);

@@ -4,11 +4,20 @@
  */
 #include "redis_l1.h"
 
-bool redis_l1_answers(const struct redis_l1 *l1, struct dedup_op *claim)
+static bool knows(const struct redis_l1 *l1, struct dedup_op *claim)
 {
     struct key_table *table = l1->opts->l1;
-    claim->from_l1 =
-        table && key_table_get_done(table, &claim->key, clock_mono_ms(l1->clock), &claim->first);
+    uint64_t now_ms = clock_mono_ms(l1->clock);
+    if (!table)
+        return false;
+    if (claim->noted)
+        return key_table_get_noted(table, &claim->key, now_ms, &claim->first, claim->ret_note);
+    return key_table_get_done(table, &claim->key, now_ms, &claim->first);
+}
+
+bool redis_l1_answers(const struct redis_l1 *l1, struct dedup_op *claim)
+{
+    claim->from_l1 = knows(l1, claim);
     if (claim->from_l1)
         claim->verdict = VERDICT_DUPLICATE;
     return claim->from_l1;
@@ -32,10 +41,20 @@ void redis_l1_learn(const struct redis_l1 *l1, const struct event_key *key,
 
 void redis_l1_learn_owed(const struct redis_l1 *l1, const struct dedup_op *settle)
 {
-    /* False only without memory: the debt remains. */
-    if (l1->opts->l1)
-        (void)key_table_force_done(l1->opts->l1, &settle->key, &settle->done, SLICE(""), 0,
-                                   settle->ends_at_ms);
+    if (!l1->opts->l1 || (settle->noted && settle->note.len == 0))
+        return;
+    struct slice note = settle->noted ? settle->note : SLICE("");
+    /* False only without memory, or room for the note: the debt remains. */
+    (void)key_table_force_done(l1->opts->l1, &settle->key, &settle->done, note,
+                               settle->note_essential, settle->ends_at_ms);
+}
+
+void redis_l1_learn_paid(const struct redis_l1 *l1, const struct dedup_op *settle)
+{
+    if (settle->noted)
+        redis_l1_forget(l1, &settle->key);
+    else
+        redis_l1_learn(l1, &settle->key, &settle->done, settle->window_ms);
 }
 
 void redis_l1_forget(const struct redis_l1 *l1, const struct event_key *key)

@@ -25,19 +25,29 @@
 
 /* ---- replies ---- */
 
+/* hiredis moves its bytes on before it hands a reply over. Without memory the text is cut. */
+static struct slice keep_text(struct redis_link *link, struct slice text)
+{
+    buf_clear(&link->long_text);
+    if (text.len > sizeof link->text && buf_append(&link->long_text, text) == STATUS_OK)
+        return buf_slice(&link->long_text);
+    size_t len = text.len < sizeof link->text ? text.len : sizeof link->text;
+    if (len > 0)
+        memcpy(link->text, text.data, len);
+    return slice_of(link->text, len);
+}
+
 /* hiredis makes "objects": ours is always the link's one reply. Elements of an array don't touch
  * it, so that an array stays REDIS_OTHER whatever it holds. */
 static void *make_reply(const redisReadTask *task, enum redis_reply_type type, struct slice text,
                         int64_t integer)
 {
     struct redis_link *link = task->privdata;
-    size_t len = text.len < sizeof link->text ? text.len : sizeof link->text;
     if (task->parent)
         return &link->reply;
-    if (len > 0)
-        memcpy(link->text, text.data, len);
     link->reply =
-        (struct redis_reply){.type = type, .integer = integer, .text = slice_of(link->text, len)};
+        (struct redis_reply){.type = type, .integer = integer, .text = keep_text(link, text)};
+    link->reply.cut = link->reply.text.len < text.len;
     return &link->reply;
 }
 
@@ -233,6 +243,7 @@ static void on_bytes(struct stream *stream, struct slice bytes)
         if (next == NEXT_REPLY)
             take_reply(link);
     }
+    buf_trim(&link->long_text, REDIS_TEXT_MAX);
     if (next == NEXT_BROKEN)
         redis_link_drop(link, REDIS_FINDING_NONE, SLICE("protocol error"));
 }
@@ -282,6 +293,7 @@ static void finish_close(struct redis_link *link)
 {
     reader_close(link);
     buf_done(&link->out);
+    buf_done(&link->long_text);
     link->on->closed(link);
 }
 
@@ -405,6 +417,7 @@ enum status redis_link_open(struct redis_link *link, struct loop *loop,
     if (status != STATUS_OK)
         return status;
     buf_init(&link->out, REDIS_OUT_CEILING);
+    buf_init(&link->long_text, REDIS_REPLY_MAX);
     link->state = LINK_WAITING;
     set_deadline(link, 0);
     return STATUS_OK;

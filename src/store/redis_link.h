@@ -18,10 +18,12 @@
 /* Commands written but not yet with the kernel; far above pending_max commands of usual size. */
 #define REDIS_OUT_CEILING (16u << 20)
 #define REDIS_OUT_KEEP (256u << 10) /* memory kept over turns */
-/* Text of one reply that is kept: INFO's sections are the longest, 1 to 2 KiB. */
+/* Text of one reply that needs no memory of its own: INFO's sections take 1 to 2 KiB, most notes
+ * less. */
 #define REDIS_TEXT_MAX 8192u
-/* A reply that isn't complete after so many bytes ends the connection. */
-#define REDIS_REPLY_MAX (1u << 20)
+/* A reply that isn't complete after so many bytes ends the connection: the longest note, its
+ * value's head, and what was read beyond. */
+#define REDIS_REPLY_MAX (DEDUP_NOTE_MAX + (128u << 10))
 /* A link that held that long begins anew with the shortest wait. */
 #define REDIS_STEADY_MS 5000u
 
@@ -66,6 +68,7 @@ struct redis_link {
     void *reader; /* hiredis' redisReader, of the current stream */
     struct redis_reply reply;
     char text[REDIS_TEXT_MAX]; /* of `reply` */
+    struct buf long_text;      /* of one that is longer */
     uint64_t up_since_ms;      /* monotonic */
     uint64_t ups;              /* how often it came up */
     /* The last connection that was up, to end it by force on the server (redis_link.c). */

@@ -109,9 +109,9 @@ static void end_debt(struct redis_store *store, struct dedup_op *op)
     bool waived = op->verb & VERB_WAIVED;
     store->owed.debts_waiting--;
     if (paid && !waived)
-        redis_l1_learn(&store->l1, &op->key, &op->done, op->window_ms);
+        redis_l1_learn_paid(&store->l1, op);
     if (paid || waived)
-        debt_free(op);
+        debt_free(&store->owed.debts, op);
     else
         debts_put_back(&store->owed.debts, op);
     if (paid && store->owed.debts_waiting == 0)

@@ -26,7 +26,8 @@ enum redis_reply_type {
 struct redis_reply {
     enum redis_reply_type type;
     int64_t integer;
-    struct slice text; /* string, status, error; cut when longer than any we expect */
+    struct slice text; /* string, status, error */
+    bool cut;          /* there was no memory for all of it: `text` is its front */
 };
 
 /* A Lua script; `sha` is learned from the server. */

@@ -51,29 +51,49 @@ static bool take_number(struct slice *text, uint64_t highest, uint64_t *ret_numb
     return digits > 0;
 }
 
-static struct redis_value parse_done(struct slice text)
+static bool parse_pending(struct slice text, struct redis_value *ret_value)
 {
-    struct redis_value value = {.kind = VALUE_UNKNOWN};
+    ret_value->kind = VALUE_PENDING;
+    return parse_id(text, &ret_value->first.event_id);
+}
+
+static bool parse_done(struct slice text, struct redis_value *ret_value)
+{
     uint64_t status = 0;
-    if (text.len < ID_HEX || !parse_id(slice_of(text.data, ID_HEX), &value.first.event_id))
-        return value;
+    if (text.len < ID_HEX || !parse_id(slice_of(text.data, ID_HEX), &ret_value->first.event_id))
+        return false;
     text = slice_skip(text, ID_HEX);
-    if (take_number(&text, STATUS_HIGHEST, &status) &&
-        take_number(&text, UINT64_MAX, &value.first.accepted_at_ms) &&
-        take_number(&text, UINT64_MAX, &value.window_ms) && text.len == 0)
-        value.kind = VALUE_DONE;
-    value.first.status = (uint16_t)status;
-    return value;
+    ret_value->kind = VALUE_DONE;
+    bool read = take_number(&text, STATUS_HIGHEST, &status) &&
+                take_number(&text, UINT64_MAX, &ret_value->first.accepted_at_ms) &&
+                take_number(&text, UINT64_MAX, &ret_value->window_ms) && text.len == 0;
+    ret_value->first.status = (uint16_t)status;
+    return read;
+}
+
+/* Splits the note off *text. False: there is a mark without one. */
+static bool split_note(struct slice *text, struct slice *ret_note)
+{
+    const char *mark = text->len > 0 ? memchr(text->data, VALUE_NOTE_MARK, text->len) : NULL;
+    *ret_note = SLICE("");
+    if (!mark)
+        return true;
+    size_t len = (size_t)(mark - text->data);
+    *ret_note = slice_skip(*text, len + 1);
+    text->len = len;
+    return ret_note->len > 0;
 }
 
 struct redis_value redis_value_parse(struct slice text)
 {
     struct redis_value value = {.kind = VALUE_UNKNOWN};
+    bool read = split_note(&text, &value.note);
     if (slice_starts(text, SLICE("d:")))
-        return parse_done(slice_skip(text, 2));
-    if (slice_starts(text, SLICE("p:")) && parse_id(slice_skip(text, 2), &value.first.event_id))
-        value.kind = VALUE_PENDING;
-    return value;
+        read = read && parse_done(slice_skip(text, 2), &value);
+    else
+        read = read && slice_starts(text, SLICE("p:")) &&
+               parse_pending(slice_skip(text, 2), &value);
+    return read ? value : (struct redis_value){.kind = VALUE_UNKNOWN};
 }
 
 void redis_value_pending(const struct uuid *token, char ret_text[static VALUE_PENDING_LEN])

@@ -5,7 +5,9 @@
  *   <prefix>:{<route>}:<32 hex of the digest>                             the key
  *   p:<32 hex of the owner's token>                                       pending
  *   d:<32 hex of the first event's id>:<status>:<accepted_at>:<window>    done; both in
- * milliseconds
+ *                                                                         milliseconds
+ *   either, then ";<note>"                                                with a note (dedup.h):
+ * one or more octets of any kind
  *
  * The braces make the route the hash tag of Redis Cluster. Anything that does not read exactly like
  * this (a newer version's value, a stranger's) is VALUE_UNKNOWN, never a duplicate.
@@ -15,12 +17,16 @@
 
 #include <postern/store/dedup.h>
 
+/* Between a value and its note; nowhere else in a value. */
+#define VALUE_NOTE_MARK ';'
+
 enum value_kind { VALUE_UNKNOWN, VALUE_PENDING, VALUE_DONE };
 
 struct redis_value {
     enum value_kind kind;
     struct dedup_first first; /* pending: event_id is the owner's token */
     uint64_t window_ms;       /* done */
+    struct slice note;        /* lies in the text; empty: none */
 };
 
 /* "p:" and 32 hex digits. */
@@ -33,10 +39,10 @@ struct redis_value {
 /* Reads a value; strict. */
 struct redis_value redis_value_parse(struct slice text);
 
-/* Writes the value of a pending key, VALUE_PENDING_LEN bytes, no NUL. */
+/* Writes the value of a pending key without a note, VALUE_PENDING_LEN bytes, no NUL. */
 void redis_value_pending(const struct uuid *token, char ret_text[static VALUE_PENDING_LEN]);
 
-/* Writes the value of a done key, no NUL; returns its length. */
+/* Writes the value of a done key without a note, no NUL; returns its length. */
 size_t redis_value_done(const struct dedup_first *first, uint64_t window_ms,
                         char ret_text[static VALUE_DONE_MAX]);
 

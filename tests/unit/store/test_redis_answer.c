@@ -11,6 +11,7 @@
 
 static struct dedup_op op;
 static uint64_t window_ms;
+static struct buf got;
 
 static enum redis_taken take(unsigned verb, enum redis_reply_type type, int64_t integer,
                              const char *text)
@@ -49,6 +50,50 @@ Test(redis_answer, claim_that_finds_its_own_token)
     cr_assert_eq(op.verdict, VERDICT_FIRST);
     cr_assert_eq(take(VERB_CLAIM_AGAIN, REDIS_INTEGER, SCRIPT_LOST, ""), TAKEN);
     cr_assert_eq(op.verdict, VERDICT_UNKNOWN);
+}
+
+Test(redis_answer, peek)
+{
+    cr_assert_eq(take(VERB_PEEK, REDIS_NIL, 0, ""), TAKEN);
+    cr_assert_eq(op.verdict, VERDICT_FIRST);
+    cr_assert_eq(take(VERB_PEEK, REDIS_STRING, 0, "p:" OWN), TAKEN);
+    cr_assert_eq(op.verdict, VERDICT_FIRST);
+    cr_assert_eq(op.verb, VERB_PEEK);
+    cr_assert_eq(take(VERB_PEEK, REDIS_STRING, 0, "p:" OTHER), TAKEN);
+    cr_assert_eq(op.verdict, VERDICT_IN_FLIGHT);
+    cr_assert_eq(take(VERB_PEEK, REDIS_STRING, 0, "d:" OWN ":201:17:1000"), TAKEN);
+    cr_assert_eq(op.verdict, VERDICT_DUPLICATE);
+    cr_assert_eq(take(VERB_PEEK, REDIS_STRING, 0, "stranger"), TAKEN);
+    cr_assert_eq(op.verdict, VERDICT_UNKNOWN);
+}
+
+/* Of a claim that is answered with `text`, into a buffer of at most `room` bytes. */
+static struct slice note_told(struct slice text, bool cut, size_t room)
+{
+    struct redis_reply reply = {.type = REDIS_STRING, .text = text, .cut = cut};
+    buf_done(&got);
+    buf_init(&got, room);
+    op = (struct dedup_op){.verb = VERB_CLAIM, .ret_note = &got};
+    op.token.bytes[0] = 2;
+    cr_assert_neq(redis_command_take(&op, &reply, &window_ms), TAKEN_NONSENSE);
+    return buf_slice(&got);
+}
+
+Test(redis_answer, notes)
+{
+    const struct slice done = SLICE("d:" OTHER ":201:17:1000;\0;n");
+    cr_assert(slice_eq(note_told(SLICE("p:" OTHER ";n"), false, 3), SLICE("n")));
+    cr_assert_eq(op.verdict, VERDICT_IN_FLIGHT);
+    cr_assert(slice_eq(note_told(done, false, 3), SLICE("\0;n")));
+    cr_assert_eq(op.verdict, VERDICT_DUPLICATE);
+    cr_assert_eq(note_told(done, false, 2).len, 0, "does not fit");
+    cr_assert_eq(op.verdict, VERDICT_DUPLICATE);
+    cr_assert_eq(note_told(done, true, 3).len, 0, "is not whole");
+    cr_assert_eq(op.verdict, VERDICT_DUPLICATE);
+    cr_assert_eq(note_told(SLICE("d:" OTHER ":201:17:1000"), false, 3).len, 0);
+    cr_assert_eq(note_told(SLICE("p:" OWN ";n"), false, 3).len, 0, "our own");
+    cr_assert_eq(op.verb, VERB_CLAIM_AGAIN);
+    buf_done(&got);
 }
 
 Test(redis_answer, scripts)
@@ -112,7 +157,8 @@ Test(redis_answer, replies_of_the_wrong_type)
     for (unsigned verb = VERB_CLAIM; verb <= VERB_DEBT; verb++) {
         cr_expect_eq(take(verb, REDIS_STATUS, 0, "OK"), TAKEN_NONSENSE);
         cr_expect_eq(take(verb, REDIS_OTHER, 0, ""), TAKEN_NONSENSE);
-        enum redis_reply_type wrong = verb == VERB_CLAIM ? REDIS_INTEGER : REDIS_NIL;
+        bool gets = verb == VERB_CLAIM || verb == VERB_PEEK;
+        enum redis_reply_type wrong = gets ? REDIS_INTEGER : REDIS_NIL;
         cr_expect_eq(take(verb, wrong, 0, ""), TAKEN_NONSENSE);
     }
 }

@@ -88,6 +88,38 @@ Test(redis_command, forget)
     check(VERB_FORGET, "*2\r\n$3\r\nDEL\r\n" KEY);
 }
 
+Test(redis_command, peek)
+{
+    check(VERB_PEEK, "*2\r\n$3\r\nGET\r\n" KEY);
+}
+
+#define NOTED_TOKEN "$38\r\np:02000000000000000000000000000000;\r\n\"\r\n"
+
+Test(redis_command, notes)
+{
+    op.note = SLICE("\r\n\"");
+    check(VERB_CLAIM, "*7\r\n$3\r\nSET\r\n" KEY NOTED_TOKEN
+                      "$2\r\nNX\r\n$3\r\nGET\r\n$2\r\nPX\r\n$5\r\n30000\r\n");
+    check(VERB_RENEW,
+          "*6\r\n$7\r\nEVALSHA\r\n$40\r\n" SHA "\r\n$1\r\n1\r\n" KEY NOTED_TOKEN "$5\r\n30000\r\n");
+    check(VERB_SETTLE, "*7\r\n$7\r\nEVALSHA\r\n$40\r\n" SHA "\r\n$1\r\n1\r\n" KEY TOKEN
+                       "$54\r\nd:02000000000000000000000000000000:202:17:86400000;\r\n\"\r\n"
+                       "$8\r\n86400000\r\n");
+    check(VERB_RELEASE, "*5\r\n$7\r\nEVALSHA\r\n$40\r\n" SHA "\r\n$1\r\n1\r\n" KEY TOKEN);
+    check(VERB_FORGET, "*2\r\n$3\r\nDEL\r\n" KEY);
+}
+
+Test(redis_command, room_for_a_note_is_only_reserved_where_it_is_sent)
+{
+    op.note = slice_of(NULL, DEDUP_NOTE_MAX);
+    op.verb = VERB_RELEASE;
+    cr_assert_lt(redis_command_max(&commands, &op), 1024);
+    op.verb = VERB_PEEK;
+    cr_assert_lt(redis_command_max(&commands, &op), 1024);
+    op.verb = VERB_DEBT;
+    cr_assert_gt(redis_command_max(&commands, &op), DEDUP_NOTE_MAX);
+}
+
 Test(redis_command, a_script_sent_again_comes_with_its_source)
 {
     char expected[1024];
@@ -107,6 +139,7 @@ Test(redis_command, the_longest_commands_fit_their_reservation)
     op.done.status = UINT16_MAX;
     op.done.accepted_at_ms = UINT64_MAX;
     op.route = SLICE("");
+    op.note = SLICE("note");
     commands.prefix = SLICE("");
     for (unsigned verb = VERB_CLAIM; verb <= VERB_DEBT; verb++) {
         for (unsigned resent = 0; resent <= VERB_RESENT; resent += VERB_RESENT) {

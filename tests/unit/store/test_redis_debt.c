@@ -20,6 +20,7 @@ static void finish(void)
 {
     debts_done(&debts);
     cr_assert_eq(debts.count, 0);
+    cr_assert_eq(debts.note_bytes, 0);
 }
 
 TestSuite(redis_debt, .init = prepare, .fini = finish);
@@ -92,9 +93,9 @@ Test(redis_debt, keeps_what_a_settle_needs)
     cr_assert_eq(op->done.accepted_at_ms, 17);
     cr_assert_eq(op->window_ms, 600);
     cr_assert_eq(op->ends_at_ms, ENDS_AT_MS);
-    debt_free(op);
+    debt_free(&debts, op);
     cr_assert_null(debts_take(&debts, 0));
-    debt_free(NULL);
+    debt_free(&debts, NULL);
 }
 
 Test(redis_debt, oldest_first_and_back_as_the_newest)
@@ -108,7 +109,7 @@ Test(redis_debt, oldest_first_and_back_as_the_newest)
     cr_assert(has(1, 1));
     op = debts_take(&debts, 0);
     cr_assert(is_settle_of(op, 2));
-    debt_free(op);
+    debt_free(&debts, op);
     cr_assert_eq(debts.count, 1);
 }
 
@@ -129,7 +130,7 @@ Test(redis_debt, a_window_that_is_over_is_not_owed)
     cr_assert(is_settle_of(op, 2));
     cr_assert_eq(debts.count, 0);
     cr_assert_eq(debts.dropped, 0);
-    debt_free(op);
+    debt_free(&debts, op);
     add_until(3, 3, 10);
     cr_assert_null(debts_take(&debts, 10));
     cr_assert_eq(debts.count, 0);
@@ -187,4 +188,77 @@ Test(redis_debt, what_comes_back_at_the_bound_drops_the_oldest)
     cr_assert_eq(debts.dropped, 1);
     cr_assert_not(has(1, 1));
     cr_assert(has(0, 0));
+}
+
+/* ---- notes ---- */
+
+static char octets[DEDUP_NOTE_MAX];
+
+static void add_noted(uint32_t number, size_t len, size_t essential)
+{
+    struct dedup_op op = {
+        .key = key_of(number),
+        .token = token_of(number),
+        .ends_at_ms = ENDS_AT_MS,
+        .noted = true,
+        .note = slice_of(octets, len),
+        .note_essential = essential,
+    };
+    debts_add(&debts, &op);
+}
+
+static size_t note_of_the_oldest(void)
+{
+    struct dedup_op *op = debts_take(&debts, 0);
+    cr_assert_not_null(op);
+    cr_assert(op->noted && slice_eq(op->note, slice_of(octets, op->note.len)));
+    cr_assert(op->note.len == 0 || op->note.data != octets, "a copy");
+    size_t len = op->note.len;
+    debt_free(&debts, op);
+    return len;
+}
+
+Test(redis_debt, keeps_the_note)
+{
+    memset(octets, ';', sizeof octets);
+    octets[1] = '\0';
+    add_noted(1, 3, 1);
+    add_noted(2, 0, 0);
+    cr_assert_eq(debts.note_bytes, 3);
+    cr_assert_eq(note_of_the_oldest(), 3);
+    cr_assert_eq(note_of_the_oldest(), 0);
+}
+
+Test(redis_debt, beyond_the_bound_only_what_is_essential)
+{
+    uint32_t number = 0;
+    while (debts.note_bytes + sizeof octets <= DEBT_NOTES_MAX_BYTES)
+        add_noted(number++, sizeof octets, 34);
+    size_t left = DEBT_NOTES_MAX_BYTES - debts.note_bytes;
+    add_noted(number, left + 1, 34);
+    add_noted(number + 1, left - 34, 34);
+    add_noted(number + 2, 1, 0);
+    add_noted(number + 3, sizeof octets, sizeof octets);
+    add_noted(number + 4, 20, 34);
+    for (uint32_t i = 0; i < number; i++)
+        cr_assert_eq(note_of_the_oldest(), sizeof octets);
+    cr_assert_eq(note_of_the_oldest(), 34, "one too many");
+    cr_assert_eq(note_of_the_oldest(), left - 34, "to the last");
+    cr_assert_eq(note_of_the_oldest(), 0);
+    cr_assert_eq(note_of_the_oldest(), DEDUP_ESSENTIAL_MAX);
+    cr_assert_eq(note_of_the_oldest(), 20);
+}
+
+Test(redis_debt, a_note_counts_until_its_debt_is_freed)
+{
+    add_noted(1, 100, 0);
+    struct dedup_op *op = debts_take(&debts, 0);
+    cr_assert_eq(debts.note_bytes, 100);
+    debts_put_back(&debts, op);
+    cr_assert_eq(debts.note_bytes, 100);
+    forget(1);
+    cr_assert_eq(debts.note_bytes, 0);
+    add_noted(2, 100, 0);
+    cr_assert_null(debts_take(&debts, ENDS_AT_MS));
+    cr_assert_eq(debts.note_bytes, 0);
 }

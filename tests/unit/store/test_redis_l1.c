@@ -129,3 +129,77 @@ Test(redis_l1, without_a_table_it_knows_nothing)
     redis_l1_forget(&l1, &key_1);
     cr_assert_not(knows_at(1, START_MS));
 }
+
+/* ---- noted routes ---- */
+
+static struct dedup_op noted(uint8_t number, struct slice note)
+{
+    return (struct dedup_op){
+        .key = {{number}},
+        .done = {.event_id = {{number}}, .status = 207, .accepted_at_ms = WALL_MS},
+        .window_ms = WINDOW_MS,
+        .ends_at_ms = START_MS + WINDOW_MS,
+        .noted = true,
+        .note = note,
+        .note_essential = 2,
+    };
+}
+
+/* What a noted claim of key 1 is told; empty when L1 does not answer it. */
+static struct slice told(struct buf *got)
+{
+    struct dedup_op claim = noted(1, SLICE("mine"));
+    claim.ret_note = got;
+    buf_clear(got);
+    return redis_l1_answers(&l1, &claim) ? buf_slice(got) : SLICE("");
+}
+
+Test(redis_l1, of_noted_keys_it_knows_debts_with_their_notes)
+{
+    struct buf got;
+    struct dedup_op settle = noted(1, SLICE("note"));
+    buf_init(&got, 10);
+    learn(WINDOW_MS);
+    cr_assert_eq(told(&got).len, 0, "a key without a note");
+    redis_l1_learn_owed(&l1, &settle);
+    cr_assert(slice_eq(told(&got), SLICE("note")));
+    redis_l1_learn_paid(&l1, &settle);
+    cr_assert_eq(told(&got).len, 0, "Redis knows it");
+    cr_assert_eq(key_table_count(opts.l1), 0);
+    buf_done(&got);
+}
+
+Test(redis_l1, of_a_noted_debt_without_a_note_it_knows_nothing)
+{
+    struct buf got;
+    struct dedup_op settle = noted(1, SLICE(""));
+    buf_init(&got, 10);
+    redis_l1_learn_owed(&l1, &settle);
+    cr_assert_eq(key_table_count(opts.l1), 0);
+    cr_assert_eq(told(&got).len, 0);
+}
+
+Test(redis_l1, notes_of_debts_are_bounded)
+{
+    struct buf got;
+    struct dedup_op settle = noted(1, SLICE("note"));
+    buf_init(&got, 10);
+    key_table_limit_notes(opts.l1, 40);
+    redis_l1_learn_owed(&l1, &settle);
+    cr_assert(slice_eq(told(&got), SLICE("no")), "what is essential");
+    redis_l1_forget(&l1, &settle.key);
+    key_table_limit_notes(opts.l1, 30);
+    redis_l1_learn_owed(&l1, &settle);
+    cr_assert_eq(told(&got).len, 0, "not even that has room");
+    buf_done(&got);
+}
+
+Test(redis_l1, a_paid_debt_without_notes_is_learned)
+{
+    struct dedup_op settle = noted(1, SLICE(""));
+    settle.noted = false;
+    redis_l1_learn_owed(&l1, &settle);
+    redis_l1_learn_paid(&l1, &settle);
+    cr_assert(knows_at(1, START_MS + MAX_AGE_MS - 1));
+    cr_assert_not(knows_at(1, START_MS + MAX_AGE_MS));
+}

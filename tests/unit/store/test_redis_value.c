@@ -55,6 +55,10 @@ Test(redis_value, anything_else_is_unknown)
         "p:" ID "0",
         "p:0" ID,
         "p:" ID ":",
+        "p:" ID ";",
+        "p:;" ID,
+        ";p:" ID,
+        ";",
         "p:0011223344556677_899aabbccddeeff",
         "p:0011223344556677889 aabbccddeeff",
         "d:" ID,
@@ -63,6 +67,10 @@ Test(redis_value, anything_else_is_unknown)
         "d:" ID ":200:1",
         "d:" ID ":200:1:",
         "d:" ID ":200:1:1:",
+        "d:" ID ":200:1:1;",
+        "d:" ID ":200:1;1",
+        "d:" ID ";200:1:1",
+        "d:" ID ":200:1:;1",
         "d:" ID ":200:1:1 ",
         "d:" ID ":200:1:1:1",
         "d:" ID "::1:1",
@@ -75,6 +83,33 @@ Test(redis_value, anything_else_is_unknown)
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         cr_expect_eq(redis_value_parse(slice_str(texts[i])).kind, VALUE_UNKNOWN, "%s", texts[i]);
+}
+
+static void check_note(struct slice text, enum value_kind kind, struct slice note)
+{
+    struct redis_value value = redis_value_parse(text);
+    cr_expect_eq(value.kind, kind, "%.*s", (int)text.len, text.data);
+    cr_expect(slice_eq(value.note, note), "%.*s", (int)text.len, text.data);
+}
+
+Test(redis_value, all_behind_the_mark_is_the_note)
+{
+    check_note(SLICE("p:" ID), VALUE_PENDING, SLICE(""));
+    check_note(SLICE("p:" ID ";x"), VALUE_PENDING, SLICE("x"));
+    check_note(SLICE("p:" ID ";;"), VALUE_PENDING, SLICE(";"));
+    check_note(SLICE("p:" ID ";\0;\r\n"), VALUE_PENDING, SLICE("\0;\r\n"));
+    check_note(SLICE("d:" ID ":200:1:1"), VALUE_DONE, SLICE(""));
+    check_note(SLICE("d:" ID ":200:1:1;\0"), VALUE_DONE, SLICE("\0"));
+    check_note(SLICE("d:" ID ":200:1:1;p:" ID ";x"), VALUE_DONE, SLICE("p:" ID ";x"));
+}
+
+Test(redis_value, what_is_unknown_tells_nothing)
+{
+    struct redis_value value = redis_value_parse(SLICE("d:" ID ":200:1:x;note"));
+    cr_assert_eq(value.kind, VALUE_UNKNOWN);
+    cr_assert_eq(value.note.len, 0);
+    cr_assert_eq(value.first.status, 0);
+    cr_assert_eq(value.first.event_id.bytes[1], 0);
 }
 
 Test(redis_value, key)
