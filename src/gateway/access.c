@@ -36,6 +36,14 @@ static bool sampled(struct account *account, uint32_t every)
     return true;
 }
 
+/* Who left before an answer would have got the outcome's. */
+static uint16_t status_of(const struct exchange *ex, const struct outcome_row *row)
+{
+    if (ex->own_status)
+        return ex->own_status;
+    return row->status ? row->status : ex->status;
+}
+
 static void write_line(const struct exchange *ex, const struct outcome_row *row,
                        enum log_level level, uint64_t us, struct slice client)
 {
@@ -44,8 +52,7 @@ static void write_line(const struct exchange *ex, const struct outcome_row *row,
     log_line(ex->gateway->log, level, is_failure(row) ? "exchange failed" : "exchange",
              LOG_TEXT("event_id", slice_of(id, sizeof id)),
              LOG_TEXT("route", ex->route ? ex->route->name : SLICE("")),
-             LOG_STR("outcome", row->name),
-             LOG_INT("status", row->status ? row->status : ex->status),
+             LOG_STR("outcome", row->name), LOG_INT("status", status_of(ex, row)),
              LOG_TEXT("method", ex->request.method), LOG_TEXT("path", ex->request.path),
              LOG_TEXT("client", client), LOG_INT("request_bytes", buf_len(&ex->body)),
              LOG_INT("response_bytes", ex->sent_bytes), LOG_INT("duration_us", us));

@@ -188,6 +188,7 @@ static enum status declare(const struct config *config, struct books *books)
         declare_upstream(books->metrics, &buf, config->upstreams[i].name, &books->upstreams[i]);
     declare_stores(books->metrics, books);
     books_declare_queue(config, books);
+    books_declare_door(config, books);
     declare_process(books->metrics, books);
     buf_done(&buf);
     return books->log_dropped == METRIC_NONE ? STATUS_NO_MEMORY

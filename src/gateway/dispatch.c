@@ -6,6 +6,7 @@
  */
 #include "exchange.h"
 #include "heads.h"
+#include "note.h"
 #include "record.h"
 #include "respond.h"
 #include <postern/base/fault.h>
@@ -22,19 +23,30 @@ static void on_turn_end(struct loop_hook *hook)
     exchange_continue(container_of(hook, struct exchange, settled_in), EX_FORWARD);
 }
 
+static void time_upstream(struct exchange *ex)
+{
+    ex->forwarded_us = exchange_lap_us(ex);
+    account_timer(ex->gateway->account, exchange_route_index(ex), TIMER_UPSTREAM, ex->forwarded_us);
+}
+
 /* The pieces of a small answer come in the same turn as its head: the exchange goes on when they
  * were all seen. */
 static void on_call_head(struct upstream_call *call)
 {
     struct exchange *ex = container_of(call, struct exchange, call);
     ex->status = call->reader.head.status;
+    time_upstream(ex);
     ex->settled_in.run = on_turn_end;
     loop_defer(ex->gateway->loop, &ex->settled_in);
 }
 
+/* An answer that was waited for may have become too large to keep: it is streamed after all. */
 static void on_call_body(struct upstream_call *call, struct slice piece)
 {
-    respond_piece(container_of(call, struct exchange, call), piece);
+    struct exchange *ex = container_of(call, struct exchange, call);
+    respond_piece(ex, piece);
+    if (ex->state == EX_FORWARD && !note_waits(ex))
+        loop_defer(ex->gateway->loop, &ex->settled_in);
 }
 
 static void on_call_ended(struct upstream_call *call)
@@ -101,16 +113,20 @@ static enum ex_state upstream_answered(struct exchange *ex)
         return exchange_end(ex, OUTCOME_FAILED_STATUS);
     FAULT_POINT("after_upstream_answer");
     ex->outcome = ex->bypass != OUTCOME_NONE ? ex->bypass : OUTCOME_ACCEPTED;
+    note_keep_response(ex);
     return EX_RECORD;
 }
 
 enum ex_state finish_forward(struct exchange *ex)
 {
     loop_undefer(&ex->settled_in);
-    ex->forwarded_us = exchange_lap_us(ex);
-    account_timer(ex->gateway->account, exchange_route_index(ex), TIMER_UPSTREAM, ex->forwarded_us);
-    if (ex->status == 0)
+    if (ex->status == 0) {
+        time_upstream(ex);
         return exchange_end(ex, failed_outcome(ex->call.end));
+    }
+    if (note_waits(ex))
+        return EX_WAIT;
+    exchange_lap_us(ex); /* the rest of an answer that was waited for is no step's time */
     return upstream_answered(ex);
 }
 

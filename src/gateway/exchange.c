@@ -6,6 +6,7 @@
  */
 #include "exchange.h"
 #include "access.h"
+#include "door.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -39,6 +40,12 @@ const struct ex_step ex_steps[EX_STATES] = {
     /* The body; late: nothing is owed by a client. */
     [EX_RECEIVE] = {"receive", begin_receive, finish_receive, late_ignore, timeout_receive,
                     deadline_receive, GONE_ABORT},
+    /* late: what was taken is taken, the request did come. */
+    [EX_ADMIT] = {"admit", begin_admit, finish_admit, late_ignore, timeout_admit, deadline_limiter,
+                  GONE_ABORT},
+    /* late: nothing hangs on a signature any more. */
+    [EX_VERIFY] = {"verify", begin_verify, finish_verify, late_ignore, timeout_verify,
+                   deadline_verify, GONE_ABORT},
     [EX_KEY] = {"key", begin_key, never, late_ignore, never, deadline_none, GONE_ABORT},
     /* late: a claim granted after we left is given back, or kept when settle will need it. */
     [EX_CLAIM] = {"claim", begin_claim, finish_claim, late_claim, timeout_claim, deadline_store,
@@ -46,6 +53,9 @@ const struct ex_step ex_steps[EX_STATES] = {
     /* A wake-up is a hint, not an answer that is owed. */
     [EX_PARK] = {"park", begin_park, finish_park, late_ignore, timeout_park, deadline_park,
                  GONE_ABORT},
+    /* late: as for admit. */
+    [EX_REPEAT] = {"repeat", begin_repeat, finish_repeat, late_ignore, timeout_repeat,
+                   deadline_limiter, GONE_ABORT},
     /* Deadlines are the upstream's own (connect, head, between pieces); late: the rest of the
        answer. */
     [EX_FORWARD] = {"forward", begin_forward, finish_forward, late_forward, never, deadline_none,
@@ -195,6 +205,8 @@ static struct exchange *allocate(struct gateway *gw)
     buf_init(&ex->body, 0);
     buf_init(&ex->text, 2 * http->head_bytes + EXCHANGE_TEXT_BYTES);
     buf_init(&ex->held, gw->config->response_buffer_bytes + STREAM_READ_BYTES);
+    buf_init(&ex->note, EXCHANGE_NOTE_BYTES);
+    buf_init(&ex->first_note, EXCHANGE_NOTE_BYTES);
     return ex;
 }
 
@@ -204,7 +216,15 @@ static void release_memory(struct exchange *ex)
     buf_done(&ex->body);
     buf_done(&ex->text);
     buf_done(&ex->held);
+    buf_done(&ex->note);
+    buf_done(&ex->first_note);
     free(ex);
+}
+
+static void empty(struct buf *buf)
+{
+    buf_clear(buf);
+    buf_trim(buf, EXCHANGE_KEEP_BYTES);
 }
 
 /* Back to the state of a new one, with the memory kept. */
@@ -214,15 +234,16 @@ static void recycle(struct exchange *ex)
                              .arena = ex->arena,
                              .body = ex->body,
                              .text = ex->text,
-                             .held = ex->held};
+                             .held = ex->held,
+                             .note = ex->note,
+                             .first_note = ex->first_note};
     *ex = fresh;
     arena_reset(&ex->arena);
-    buf_clear(&ex->body);
-    buf_clear(&ex->text);
-    buf_clear(&ex->held);
-    buf_trim(&ex->body, EXCHANGE_KEEP_BYTES);
-    buf_trim(&ex->text, EXCHANGE_KEEP_BYTES);
-    buf_trim(&ex->held, EXCHANGE_KEEP_BYTES);
+    empty(&ex->body);
+    empty(&ex->text);
+    empty(&ex->held);
+    empty(&ex->note);
+    empty(&ex->first_note);
 }
 
 struct exchange *exchange_new(struct gateway *gw, struct client *client)
@@ -282,7 +303,7 @@ bool exchange_begin(struct exchange *ex, const struct http_head *head)
     ex->step_us = ex->started_us;
     ex->begun = true;
     account_received(gw->account, index);
-    if (!arena_copy(&ex->arena, ex->client->address, &ex->client_address)) {
+    if (!door_identify(ex)) {
         exchange_refuse(ex, OUTCOME_REJECTED_BUSY);
         return false;
     }

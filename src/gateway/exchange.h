@@ -1,31 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One HTTP request and its response in flight. The table of steps is in exchange.c; intake.c has
- * the steps up to the claim, dispatch.c those that do the work, respond.c the answer.
+ * the steps up to the claim (of them door.c and limits.c those that decide who may pass),
+ * dispatch.c those that do the work, respond.c the answer.
  *
  *   client
  *     |
  *   conn_on_bytes -> http1_next -> exchange_begin -> exchange_body* -> exchange_body_end
  *                                                                            |
- *                 receive~> -> key -> claim~> <---- park~>  (a copy in flight waits for the first)
- *                    |          |      |  |  \        ^
- *            refused |   no key |      |  |   '-------'
- *                    |     .----'      |  '- duplicate, 409, 503 ----------------------.
- *                    |     |           | first                                         |
- *                    |     v           v                                               |
- *                    |   proxy, observe: forward~> <=> upstream     queue: enqueue~>   |
- *                    |          success |       \ anything else       |       \ failed |
- *                    |                  v        v           committed |        v      |
- *                    |              record~>  release~>                |    release~>  |
- *                    |                  |        |      courier <------|        |      |
- *                    |                  v        |                     v        |      |
- *                    |              settle~>     |                 settle~>     |      |
- *                    |                  v        v                     v        v      v
- *                    '--------------> respond~> -------------------------------------> done
+ *     receive~> -> admit~> -> verify~> -> key -> claim~> <---- park~>  (a copy in flight waits for
+ *        |           |          |          |      | | |  \        ^      the first)
+ *        |  over the |   no right          |      | | |   '-------'
+ *        |      rate | signature,   no key |      | | '- duplicate, 409 -> repeat~> -----.
+ *        |           | a handshake   .-----'      | |    (its rate)                      |
+ *        |           |          |    |            | '- 422, 503 ------------------------.|
+ *        |           |          |    |      first |                                     ||
+ *        |           |          |    v            v                                     ||
+ *        |           |          |   proxy, observe: forward~> <=> upstream   queue: enqueue~>
+ *        |           |          |         success |     \ anything else     |     \ failed
+ *        |           |          |                 v      v         committed |      v   ||
+ *        |           |          |             record~>  release~>            |  release~>
+ *        |           |          |                 |      |     courier <-----|      |   ||
+ *        |           |          |                 v      |                   v      |   ||
+ *        |           |          |             settle~>   |               settle~>   |   ||
+ *        |           |          |                 v      v                   v      v   vv
+ *        '-----------'----------'-----------> respond~> --------------------------------> done
  *
  *   ~> may wait; one callback resumes it.
  *
- * Order that must not be swapped: journal before settle (truth before index: a crash between them
+ * Order that must not be swapped: verify before key before claim (what is not verified touches no
+ * store but the limiter's cells); journal before settle (truth before index: a crash between them
  * can repeat an event, as C7 says, never lose one), both before the answer that promises them.
  * After a claim exists every way out passes settle or release, or the lease ends. An op is owed
  * exactly one answer; an exchange whose step was left early gets it by the step's `late`, and is
@@ -38,6 +42,7 @@
 #include <postern/base/arena.h>
 #include <postern/base/buf.h>
 #include <postern/gateway/gateway.h>
+#include <postern/io/work.h>
 
 /* First chunk of the arena: a usual request's head and its response's fit. */
 #define EXCHANGE_CHUNK_BYTES 8192u
@@ -45,14 +50,19 @@
 #define EXCHANGE_ARENA_BYTES (256u * 1024)
 /* Ceiling of one written head, beside the received one: what is ours. */
 #define EXCHANGE_TEXT_BYTES (128u * 1024)
+/* Ceiling of a note (policy/reply.h): the largest replay.body, and a head. */
+#define EXCHANGE_NOTE_BYTES (1024u * 1024 + 64 * 1024)
 /* Buffers of a spare exchange above this are freed. */
 #define EXCHANGE_KEEP_BYTES 16384u
 
 enum ex_state {
     EX_RECEIVE,
+    EX_ADMIT,
+    EX_VERIFY,
     EX_KEY,
     EX_CLAIM,
     EX_PARK,
+    EX_REPEAT,
     EX_FORWARD,
     EX_ENQUEUE,
     EX_RECORD,
@@ -71,6 +81,8 @@ enum gone_rule {
 };
 
 struct exchange;
+struct ex_limits;
+struct handshake_answer;
 
 struct ex_step {
     const char *name;
@@ -94,8 +106,12 @@ enum ex_claim {
 struct exchange {
     struct list link; /* in the gateway's spare or finished list */
     struct gateway *gateway;
-    struct client *client;       /* NULL once it is gone or answered */
-    struct slice client_address; /* in the arena: outlives the client */
+    struct client *client; /* NULL once it is gone or answered */
+    /* Of the connection; and who that is, or whom a trusted proxy says it speaks for. Numeric, in
+     * the arena: they outlive the client. */
+    struct slice peer, client_address;
+    bool via_proxy; /* the peer is a trusted proxy */
+    bool secure;    /* the client's scheme is https */
     enum ex_state state;
     uint8_t owed;             /* callbacks still to come: freed only at zero */
     bool listed;              /* on the finished list */
@@ -112,6 +128,14 @@ struct exchange {
     struct uuid event_id;
     uint64_t received_wall_ms, started_us, step_us, forwarded_us;
 
+    /* the door */
+    struct ex_limits
+        *limits;       /* in the arena; NULL: the route has no rate limit, or not asked yet */
+    struct work check; /* of a signature, off the loop */
+    enum verify_result verified;
+    size_t secret;                            /* which one fitted */
+    const struct handshake_answer *handshake; /* in the arena; NULL: it is none */
+
     /* key and claim */
     bool has_key;
     struct event_key key;
@@ -124,6 +148,14 @@ struct exchange {
     struct waiter waiter;
     uint64_t park_until_ms;
     uint32_t park_polls;
+    /* What is kept beside the key: its head from the claim on, whole once the first response is in
+     * it. Stores borrow both, so neither changes once it was given. */
+    struct fingerprint fingerprint;
+    char note_head[NOTE_HEAD_LEN];
+    size_t note_head_len; /* 0: the route keeps no notes */
+    bool mismatch_told;
+    struct buf note;
+    struct buf first_note; /* what the store has beside a key that isn't ours */
 
     /* the work */
     struct upstream_call call;
@@ -143,6 +175,7 @@ struct exchange {
     bool counted;                  /* in the books */
     bool answering, waiting_drain; /* respond has begun; the client's socket is behind */
     bool chunked;                  /* we frame the answer's body */
+    uint16_t own_status;           /* of our own answer; 0: the upstream's is relayed */
     uint64_t sent_bytes;
 };
 
@@ -213,6 +246,12 @@ void exchange_free_spare(struct gateway *gateway);
 enum ex_state begin_receive(struct exchange *ex), finish_receive(struct exchange *ex);
 enum ex_state timeout_receive(struct exchange *ex);
 uint64_t deadline_receive(const struct exchange *ex);
+enum ex_state begin_admit(struct exchange *ex), finish_admit(struct exchange *ex);
+enum ex_state timeout_admit(struct exchange *ex);
+uint64_t deadline_limiter(const struct exchange *ex);
+enum ex_state begin_verify(struct exchange *ex), finish_verify(struct exchange *ex);
+enum ex_state timeout_verify(struct exchange *ex);
+uint64_t deadline_verify(const struct exchange *ex);
 enum ex_state begin_key(struct exchange *ex);
 enum ex_state begin_claim(struct exchange *ex), finish_claim(struct exchange *ex);
 enum ex_state timeout_claim(struct exchange *ex);
@@ -220,6 +259,8 @@ void late_claim(struct exchange *ex);
 uint64_t deadline_store(const struct exchange *ex);
 enum ex_state begin_park(struct exchange *ex), finish_park(struct exchange *ex);
 uint64_t deadline_park(const struct exchange *ex);
+enum ex_state begin_repeat(struct exchange *ex), finish_repeat(struct exchange *ex);
+enum ex_state timeout_repeat(struct exchange *ex);
 enum ex_state begin_forward(struct exchange *ex), finish_forward(struct exchange *ex);
 void late_forward(struct exchange *ex);
 enum ex_state begin_enqueue(struct exchange *ex), finish_enqueue(struct exchange *ex);

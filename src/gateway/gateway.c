@@ -6,6 +6,7 @@
 
 #include "conn.h"
 #include "courier.h"
+#include "door.h"
 #include "exchange.h"
 #include <stdlib.h>
 
@@ -51,6 +52,8 @@ static enum status open_parts(struct gateway *gateway)
     if (status == STATUS_OK)
         status = open_signers(gateway);
     if (status == STATUS_OK)
+        status = door_open(gateway);
+    if (status == STATUS_OK)
         status = waiter_inbox_open(gateway->shared->waiters, gateway->loop, &gateway->inbox);
     if (status == STATUS_OK && gateway->queue)
         status = courier_open(gateway, &gateway->courier);
@@ -64,6 +67,7 @@ static void close_parts(struct gateway *gateway)
     for (size_t i = 0; gateway->signers && i < gateway->config->route_count; i++)
         signer_free(gateway->signers[i]);
     free(gateway->signers);
+    door_close(gateway);
     digester_close(gateway->digester);
 }
 
@@ -121,5 +125,7 @@ void gateway_publish(struct gateway *gateway)
 {
     if (gateway->courier)
         courier_publish(gateway->courier);
+    if (gateway->limiter)
+        account_limiter(gateway->account, &gateway->limiter->stats);
     account_spool(gateway->account, &gateway->journal->stats.spool, gateway->loop->clock.wall_ms);
 }

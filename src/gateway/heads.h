@@ -20,6 +20,12 @@ enum answer_framing { ANSWER_NO_BODY, ANSWER_SIZED, ANSWER_CHUNKED, ANSWER_TO_CL
 NODISCARD enum status write_relayed_head(struct exchange *ex, enum answer_framing framing,
                                          uint64_t length);
 
+/* The event an answer speaks of: for a copy, the first one. */
+const struct uuid *answer_event(const struct exchange *ex);
+
+/* Appends to ex->text what all answers say: outcome, event, rates, connection. */
+NODISCARD enum status write_answer_fields(struct exchange *ex);
+
 /* Writes the gateway's own answer for ex->outcome: the head into ex->text, the body into ex->held
  * (left empty for HEAD). */
 NODISCARD enum status write_own_answer(struct exchange *ex);

@@ -5,6 +5,9 @@
  * upstream.
  */
 #include "exchange.h"
+#include "limits.h"
+#include "note.h"
+#include "request.h"
 #include <postern/base/fault.h>
 
 #define PARK_POLL_MIN_MS                                                                           \
@@ -29,18 +32,25 @@ static enum ex_state refuse_unread(struct exchange *ex, enum outcome outcome)
     return EX_RESPOND;
 }
 
+/* Answers once the body is through, so that the connection can be used again; who waits to be told
+ * to send it needn't. */
+static enum ex_state refuse_at_end(struct exchange *ex, enum outcome outcome)
+{
+    if (ex->request.expect_continue)
+        return refuse_unread(ex, outcome);
+    ex->outcome = outcome;
+    ex->discard_body = true;
+    return EX_WAIT;
+}
+
 enum ex_state begin_receive(struct exchange *ex)
 {
     const struct http_head *head = &ex->request;
     if (head->body == HTTP_BODY_SIZED && head->content_length > body_limit(ex))
         return refuse_unread(ex, OUTCOME_REJECTED_BODY_TOO_LARGE);
-    if (!ex->route) {
-        if (head->expect_continue)
-            return refuse_unread(ex, OUTCOME_REJECTED_NO_ROUTE);
-        ex->outcome = OUTCOME_REJECTED_NO_ROUTE;
-        ex->discard_body = true;
-        return EX_WAIT;
-    }
+    enum outcome refused = ex->route ? limits_ask_early(ex) : OUTCOME_REJECTED_NO_ROUTE;
+    if (refused != OUTCOME_NONE)
+        return refuse_at_end(ex, refused);
     ex->body.ceiling = body_limit(ex);
     if (head->body == HTTP_BODY_SIZED && head->content_length > 0) {
         size_t first = head->content_length < BODY_FIRST_BYTES ? head->content_length
@@ -82,23 +92,10 @@ void exchange_body(struct exchange *ex, struct slice piece)
 
 enum ex_state finish_receive(struct exchange *ex)
 {
-    return ex->outcome == OUTCOME_NONE ? EX_KEY : EX_RESPOND;
+    return ex->outcome == OUTCOME_NONE ? EX_ADMIT : EX_RESPOND;
 }
 
 /* ---- key ---- */
-
-static size_t find_header(const void *headers, struct slice name, struct slice *ret_value)
-{
-    const struct http_head *head = headers;
-    size_t found = 0;
-    for (size_t i = 0; i < head->field_count; i++) {
-        if (!slice_ieq(head->fields[i].name, name))
-            continue;
-        if (found++ == 0)
-            *ret_value = head->fields[i].value;
-    }
-    return found;
-}
 
 static struct key_result make_key(struct exchange *ex, const struct key_rule *rules, size_t count)
 {
@@ -114,7 +111,7 @@ static struct key_result make_key(struct exchange *ex, const struct key_rule *ru
         .scope_count = ex->route->scope_count,
         .decoded = &decoded,
         .headers = &ex->request,
-        .header = find_header,
+        .header = request_header,
     };
     struct key_result made = key_make(rules, count, &input, ex->gateway->digester, &ex->arena);
     buf_done(&decoded);
@@ -126,13 +123,19 @@ static enum ex_state take_key(struct exchange *ex, const struct key_result *made
 {
     ex->has_key = true;
     ex->key = made->key;
-    return EX_CLAIM;
+    return note_begin(ex) == STATUS_OK ? EX_CLAIM : exchange_end(ex, OUTCOME_REJECTED_BUSY);
+}
+
+/* What is, or has to count as, a new event: over the rate only copies are answered. */
+static enum ex_state work_within_rate(struct exchange *ex)
+{
+    return limits_is_over(ex) ? exchange_end(ex, OUTCOME_REJECTED_RATE) : exchange_work(ex);
 }
 
 static enum ex_state pass_without_key(struct exchange *ex)
 {
     ex->bypass = OUTCOME_BYPASSED_NO_KEY;
-    return exchange_work(ex);
+    return work_within_rate(ex);
 }
 
 static enum ex_state key_missing(struct exchange *ex)
@@ -193,8 +196,10 @@ enum ex_state begin_claim(struct exchange *ex)
         .key = ex->key,
         .token = ex->event_id,
         .lease_ms = ex->route->lease_ms,
+        .ret_note = ex->note_head_len > 0 ? &ex->first_note : NULL,
         .answered = on_claim_answered,
     };
+    note_give_head(ex, &ex->claim);
     if (dedup_claim(ex->gateway->dedup, &ex->claim) == OP_READY)
         return finish_claim(ex);
     ex->owed++;
@@ -217,25 +222,39 @@ static enum ex_state claim_unknown(struct exchange *ex)
 {
     if (ex->route->mode != ROUTE_OBSERVE && ex->route->on_store_error == STORE_ERROR_REJECT)
         return exchange_end(ex, OUTCOME_UNKNOWN_STORE);
+    if (limits_is_over(ex))
+        return exchange_end(ex, OUTCOME_REJECTED_RATE);
     ex->claimed = CLAIM_UNSURE; /* if it is accepted, settle will try to say so */
     ex->bypass = OUTCOME_BYPASSED_STORE;
     return exchange_work(ex);
 }
 
+static enum ex_state claim_mismatch(struct exchange *ex)
+{
+    if (ex->route->mode == ROUTE_OBSERVE)
+        return observe(ex, OUTCOME_REJECTED_MISMATCH);
+    return exchange_end(ex, OUTCOME_REJECTED_MISMATCH);
+}
+
 static enum ex_state claim_duplicate(struct exchange *ex)
 {
     struct gateway *gw = ex->gateway;
+    if (note_conflicts(ex))
+        return claim_mismatch(ex);
     journal_count_duplicate(gw->journal, &ex->claim.first.event_id, gw->loop->clock.wall_ms);
     if (ex->route->mode == ROUTE_OBSERVE)
         return observe(ex, OUTCOME_DUPLICATE);
-    return exchange_end(ex, OUTCOME_DUPLICATE);
+    return limits_charge_copy(ex, OUTCOME_DUPLICATE);
 }
 
 static enum ex_state claim_in_flight(struct exchange *ex)
 {
+    if (note_conflicts(ex))
+        return claim_mismatch(ex);
     if (ex->route->mode == ROUTE_OBSERVE)
         return observe(ex, OUTCOME_IN_FLIGHT);
-    return ex->route->in_flight == IN_FLIGHT_WAIT ? EX_PARK : exchange_end(ex, OUTCOME_IN_FLIGHT);
+    return ex->route->in_flight == IN_FLIGHT_WAIT ? EX_PARK
+                                                  : limits_charge_copy(ex, OUTCOME_IN_FLIGHT);
 }
 
 enum ex_state finish_claim(struct exchange *ex)
@@ -245,7 +264,7 @@ enum ex_state finish_claim(struct exchange *ex)
     case VERDICT_FIRST:
         FAULT_POINT("after_claim");
         ex->claimed = CLAIM_HELD;
-        return exchange_work(ex);
+        return work_within_rate(ex);
     case VERDICT_DUPLICATE:
         return claim_duplicate(ex);
     case VERDICT_IN_FLIGHT:
@@ -302,7 +321,7 @@ enum ex_state begin_park(struct exchange *ex)
         account_tally(gw->account, TALLY_PARKED);
     }
     if (now_ms >= ex->park_until_ms)
-        return exchange_end(ex, OUTCOME_IN_FLIGHT);
+        return limits_charge_copy(ex, OUTCOME_IN_FLIGHT);
     ex->waiter.woken = on_woken;
     waiters_park(gw->inbox, &ex->waiter, &ex->key);
     return EX_WAIT;

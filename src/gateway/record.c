@@ -5,6 +5,7 @@
  */
 #include "record.h"
 
+#include "note.h"
 #include <postern/policy/credential.h>
 
 /* What a line says: credentials are masked unless they have to be delivered, and the host is the
@@ -16,6 +17,17 @@ static struct slice line_value(const struct exchange *ex, const struct http_fiel
     return field->id == FIELD_HOST ? ex->request.host : field->value;
 }
 
+/* The field whose whole value is a route's secret (signature.scheme: header) has a name that only
+ * the configuration knows, and so a replay from the journal could not tell its mask from a value:
+ * it is left out. */
+static bool is_kept(const struct route_opts *route, const struct http_field *field)
+{
+    if (field->hop_by_hop)
+        return false;
+    return route->mode == ROUTE_QUEUE || route->verify.scheme != VERIFY_HEADER ||
+           !slice_ieq(field->name, route->verify.hmac.header);
+}
+
 /* The fields as lines, in ex->text: the upstream's head there has been sent. An empty chunked body
  * leaves no trace but a length. */
 static enum status write_lines(struct exchange *ex)
@@ -24,7 +36,7 @@ static enum status write_lines(struct exchange *ex)
     buf_clear(&ex->text);
     for (size_t i = 0; i < ex->request.field_count && status == STATUS_OK; i++) {
         const struct http_field *field = &ex->request.fields[i];
-        if (!field->hop_by_hop)
+        if (is_kept(ex->route, field))
             status = http1_write_field(&ex->text, field->name, line_value(ex, field));
     }
     if (status == STATUS_OK && ex->request.body == HTTP_BODY_CHUNKED)
@@ -71,6 +83,7 @@ enum status record_make(struct exchange *ex, struct journal_record *ret_record)
         .outcome = slice_str(outcome_row(ex->outcome)->name),
         .response_status = queued ? 0 : ex->status,
         .duration_ms = (uint32_t)(ex->forwarded_us / 1000),
+        .note = note_text(ex),
         .queued = queued,
     };
     return STATUS_OK;

@@ -4,6 +4,7 @@
  * repeats are duplicates) or released (the sender's retry is served at once).
  */
 #include "exchange.h"
+#include "note.h"
 #include <postern/base/fault.h>
 
 #define RENEWALS_PER_LEASE 3u /* a live exchange renews at a third of its lease: two may fail */
@@ -41,6 +42,7 @@ static void on_renewal_due(struct deadline *deadline)
         .lease_ms = ex->route->lease_ms,
         .answered = on_renewed,
     };
+    note_give_head(ex, &ex->renew); /* a lease that had ended is taken again, with its note */
     if (dedup_renew(ex->gateway->dedup, &ex->renew) == OP_PENDING) {
         ex->renewing = true;
         ex->owed++;
@@ -61,9 +63,9 @@ static void on_settled(struct dedup_op *op)
     exchange_resume(container_of(op, struct exchange, hold), EX_SETTLE);
 }
 
-static struct dedup_op hold_op(const struct exchange *ex, void (*answered)(struct dedup_op *op))
+static struct dedup_op hold_op(struct exchange *ex, void (*answered)(struct dedup_op *op))
 {
-    return (struct dedup_op){
+    struct dedup_op op = {
         .route = ex->route->name,
         .key = ex->key,
         .token = ex->event_id,
@@ -73,6 +75,8 @@ static struct dedup_op hold_op(const struct exchange *ex, void (*answered)(struc
                  .accepted_at_ms = ex->gateway->loop->clock.wall_ms},
         .answered = answered,
     };
+    note_give(ex, &op);
+    return op;
 }
 
 enum ex_state begin_settle(struct exchange *ex)

@@ -14,6 +14,7 @@
 #include <postern/policy/outcome.h>
 #include <postern/store/dedup.h>
 #include <postern/store/journal.h>
+#include <postern/store/limiter.h>
 
 enum step_timer { TIMER_CLAIM, TIMER_UPSTREAM, TIMER_JOURNAL, TIMER_SETTLE, TIMER_TOTAL, TIMERS };
 
@@ -41,6 +42,9 @@ struct route_series {
     metric_id outcomes[OUTCOMES];
     metric_id timers[TIMERS];
     metric_id misses[KEY_MISSES];
+    /* METRIC_NONE where the route hasn't what they count */
+    metric_id verified[VERIFY_RESULTS], secrets[VERIFY_MAX_SECRETS];
+    metric_id mismatches, replayed;
 };
 
 struct upstream_series {
@@ -62,6 +66,11 @@ struct queue_series {
     metric_id spooled_total, drained_total, spool_torn;
 };
 
+/* The rates' cells. */
+struct limiter_series {
+    metric_id refused, errors, evicted;
+};
+
 struct books {
     struct metrics *metrics;
     size_t route_count, upstream_count;
@@ -70,6 +79,7 @@ struct books {
     struct upstream_series *upstreams;
     struct lane_series *lanes; /* by upstream */
     struct queue_series queue;
+    struct limiter_series limiter;
     metric_id tallies[TALLIES];
     metric_id connections, connections_total, connections_refused, body_bytes;
     metric_id dedup_up, dedup_errors, dedup_reconnects, dedup_pending, dedup_doubtful, dedup_debts,
@@ -118,6 +128,21 @@ void account_timer(struct account *account, size_t route, enum step_timer timer,
 /* A key rule found no key. */
 void account_miss(struct account *account, size_t route, enum key_miss miss);
 
+/* A signature was checked. */
+void account_verified(struct account *account, size_t route, enum verify_result result);
+
+/* Secret `secret` of the route fitted a signature. */
+void account_secret(struct account *account, size_t route, size_t secret);
+
+/* A copy's body is another one than the first's. */
+void account_mismatch(struct account *account, size_t route);
+
+/* A copy got the first response again. */
+void account_replayed(struct account *account, size_t route);
+
+/* Publishes the limiter's counters. */
+void account_limiter(struct account *account, const struct limiter_stats *stats);
+
 /* One more of a tally. */
 void account_tally(struct account *account, enum tally tally);
 
@@ -144,6 +169,9 @@ void account_spool(struct account *account, const struct spool_stats *stats, uin
 
 /* Declares the series of queue, lanes and spool; for books_open. */
 void books_declare_queue(const struct config *config, struct books *books);
+
+/* Declares the series of signatures, fingerprints, replays and rates; for books_open. */
+void books_declare_door(const struct config *config, struct books *books);
 
 /* Publishes the stores' and upstreams' own counters, and the difference of the books; called now
  * and then by the worker. */

@@ -12,9 +12,11 @@
 #include <postern/gateway/account.h>
 #include <postern/gateway/waiters.h>
 #include <postern/io/loop.h>
+#include <postern/io/work.h>
 #include <postern/net/upstream.h>
 #include <postern/policy/digest.h>
 #include <postern/policy/sign.h>
+#include <postern/policy/verify.h>
 #include <postern/store/dedup.h>
 #include <postern/store/journal.h>
 #include <postern/store/limiter.h>
@@ -51,8 +53,10 @@ struct gateway {
     struct account *account; /* this worker's books */
     /* own */
     struct digester *digester;
-    struct courier *courier; /* NULL without a queue */
-    struct signer **signers; /* by route; NULL where nothing is signed */
+    struct courier *courier;     /* NULL without a queue */
+    struct signer **signers;     /* by route; NULL where nothing is signed */
+    struct verifier **verifiers; /* by route; NULL where nothing is verified */
+    struct work_pool *checks;    /* of costly signatures; NULL: no route has such */
     struct uuid_source ids;
     uint64_t jitter; /* state of the generator behind retries' waits */
     struct waiter_inbox *inbox;

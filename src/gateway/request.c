@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fields of a request by name. A head has some dozen of them and few are asked for: a scan is all
+ * it takes.
+ */
+#include "request.h"
+
+size_t request_header(const void *headers, struct slice name, struct slice *ret_value)
+{
+    const struct http_head *head = headers;
+    size_t found = 0;
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (!slice_ieq(head->fields[i].name, name))
+            continue;
+        if (found++ == 0)
+            *ret_value = head->fields[i].value;
+    }
+    return found;
+}
+
+bool request_header_at(const void *headers, struct slice name, size_t i, struct slice *ret_value)
+{
+    const struct http_head *head = headers;
+    for (size_t field = 0; field < head->field_count; field++) {
+        if (!slice_ieq(head->fields[field].name, name) || i-- > 0)
+            continue;
+        *ret_value = head->fields[field].value;
+        return true;
+    }
+    return false;
+}

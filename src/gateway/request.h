@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How policy's modules, which know no HTTP, look into the fields of a request: the functions behind
+ * the `header` and `get` of their inputs. `headers` is its struct http_head.
+ */
+#ifndef POSTERN_SRC_GATEWAY_REQUEST_H
+#define POSTERN_SRC_GATEWAY_REQUEST_H
+
+#include <postern/net/http1.h>
+
+/* How many fields are called `name` (any case); *ret_value is the first one's value. */
+size_t request_header(const void *headers, struct slice name, struct slice *ret_value);
+
+/* The value of the i-th field called `name`; false when there aren't so many. */
+bool request_header_at(const void *headers, struct slice name, size_t i, struct slice *ret_value);
+
+#endif
