@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rates of requests: one GCRA cell (policy/pace.h tells the algorithm) per client and route. Two
+ * Rates of requests: one GCRA cell (src/store/limit_cell.h draws it) per client and route. Two
  * backends: local, a table of fixed size for the whole process; and redis, where all nodes share
  * the cells (one script), with the local one behind it while Redis can't say. Both pass
  * tests/contract/limiter.
@@ -22,13 +22,15 @@
 #define LIMIT_ID_BYTES 16u
 
 struct limit_opts {
-    uint64_t interval_us; /* between two at the sustained rate; > 0 */
-    uint32_t burst;       /* how many may come at once; > 0 */
+    uint64_t interval_us; /* between two at the sustained rate; > 0, at most 2^52 (142 years) */
+    uint32_t burst;       /* how many may come at once; > 0; as many as fit into 2^52 us count */
 };
 
 enum limit_verb {
-    LIMIT_TAKE,      /* one more, if the rate allows it */
-    LIMIT_GIVE_BACK, /* the last taken did not count after all */
+    LIMIT_TAKE, /* one more, if the rate allows it */
+    /* One that was taken did not count after all; always allowed. To be asked of whoever answered
+     * the take: `shared` is true only if the take's was and its `local` is not. */
+    LIMIT_GIVE_BACK,
 };
 
 struct limit_op {
@@ -47,6 +49,7 @@ struct limit_op {
     /* the backend's own while pending */
     struct list link;
     uint64_t since_ms;
+    bool resent;
 };
 
 struct limiter_stats {
@@ -80,8 +83,9 @@ struct limit_table;
 struct limit_table *limit_table_new(size_t cells);
 void limit_table_free(struct limit_table *table);
 
-/* One cell's verb at `now_us` (monotonic); fills the op's outputs. Any thread. True when a cell
- * that was not idle had to go for it. */
+/* One cell's verb at `now_us` (monotonic; an instant before the latest one seen counts as that, so
+ * that loops whose clocks differ by a turn get no more than one would); fills the op's outputs.
+ * Any thread. True when a cell that was not idle had to go for it. */
 bool limit_table_submit(struct limit_table *table, struct limit_op *op, uint64_t now_us);
 
 #endif

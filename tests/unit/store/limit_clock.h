@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ops of the limiter for tests that say what time it is. */
+#ifndef POSTERN_TESTS_LIMIT_CLOCK_H
+#define POSTERN_TESTS_LIMIT_CLOCK_H
+
+#include <postern/store/limiter.h>
+#include <string.h>
+
+/* An op for client `number`. */
+static inline struct limit_op limit_op_of(uint64_t number, uint64_t interval_us, uint32_t burst,
+                                          enum limit_verb verb)
+{
+    struct limit_op op = {
+        .opts = {.interval_us = interval_us, .burst = burst},
+        .verb = verb,
+        /* outputs that no answer gives */
+        .wait_us = UINT64_MAX,
+        .remaining = UINT32_MAX,
+        .recovered_us = UINT64_MAX,
+    };
+    memcpy(op.id, &number, sizeof number);
+    return op;
+}
+
+#endif
