@@ -6,6 +6,7 @@
 #include "pg_queue_args.h"
 
 #include "pg_columns.h"
+#include "pg_rows.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -112,6 +113,14 @@ void pg_args_uuid(struct pg_args *args, const struct uuid *id)
 void pg_args_time(struct pg_args *args, uint64_t wall_ms)
 {
     pg_args_number(args, (uint64_t)pg_time_of_ms(batch_time_ms(wall_ms)));
+}
+
+void pg_args_days(struct pg_args *args, uint64_t first_wall_ms, uint64_t last_wall_ms)
+{
+    pg_args_scalar(args, PG_TIME);
+    pg_args_time(args, pg_day_first_ms(first_wall_ms));
+    pg_args_scalar(args, PG_TIME);
+    pg_args_time(args, pg_day_last_ms(last_wall_ms));
 }
 
 bool pg_args_send(const struct pg_args *args, struct pg_link *link, const char *text)

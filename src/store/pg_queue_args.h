@@ -49,6 +49,9 @@ void pg_args_null(struct pg_args *args);
 void pg_args_uuid(struct pg_args *args, const struct uuid *id);
 void pg_args_time(struct pg_args *args, uint64_t wall_ms);
 
+/* Two parameters, the span of whole days (pg_rows.h) between two moments. */
+void pg_args_days(struct pg_args *args, uint64_t first_wall_ms, uint64_t last_wall_ms);
+
 /* Adds the statement with these parameters to the link's job. False: out of memory, nothing was
  * added. */
 NODISCARD bool pg_args_send(const struct pg_args *args, struct pg_link *link, const char *text);

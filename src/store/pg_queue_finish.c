@@ -18,23 +18,24 @@
 /* `changed` is fenced: still queued, still ours, and no attempt counted since. What it doesn't
  * change may be what it changed when it was sent before: then the event is as it would have left
  * it. An attempt is noted as long as its event is there, whose day's partition also has the
- * deliveries. The bounds let the planner leave out all other days; the
- * lateral queries keep it to one look by the primary key for each outcome, whatever it believes of
- * a day's statistics (with young ones it would walk the whole queue). */
+ * deliveries. pg_rows.h says why it is put like that. */
 static const char text[] =
-    "WITH f AS MATERIALIZED (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
-    " $12, $13) WITH ORDINALITY AS f (id, received_at, attempt, attempts, state, retry_ms, error,"
-    " category, at, status, duration_ms, response, is_returned, ord)),"
+    "WITH f AS MATERIALIZED (SELECT * FROM unnest((SELECT $1), (SELECT $2),"
+    " (SELECT $3), (SELECT $4), (SELECT $5), (SELECT $6), (SELECT $7), (SELECT $8), (SELECT $9),"
+    " (SELECT $10), (SELECT $11), (SELECT $12), (SELECT $13)) WITH ORDINALITY"
+    " AS f (id, received_at, attempt, attempts, state, retry_ms, error, category, at, status,"
+    " duration_ms, response, is_returned, ord)),"
     " changed AS (UPDATE event e SET state = f.state, attempts = f.attempts,"
     " next_attempt_at = now() + f.retry_ms * interval '1 millisecond', lease_until = NULL,"
     " response_status = coalesce(f.status, e.response_status),"
     " duration_ms = CASE WHEN f.status IS NULL THEN e.duration_ms ELSE f.duration_ms END,"
     " last_error = CASE WHEN f.is_returned THEN e.last_error ELSE f.error END,"
     " error_category = CASE WHEN f.is_returned THEN e.error_category ELSE f.category END"
-    " FROM (SELECT f.* FROM f CROSS JOIN LATERAL (SELECT FROM event e WHERE e.id = f.id"
+    " FROM (SELECT f.* FROM f CROSS JOIN LATERAL (SELECT e.state, e.lease_owner,"
+    " e.lease_until, e.attempts FROM event e WHERE e.id = f.id"
     " AND e.received_at = f.received_at AND e.received_at BETWEEN $14 AND $15"
-    " AND e.state = 'queued' AND e.lease_owner = $16 AND e.lease_until IS NOT NULL"
-    " AND e.attempts = f.attempt - 1 FOR NO KEY UPDATE OFFSET 0) AS ours) AS f"
+    " FOR NO KEY UPDATE OFFSET 0) AS e WHERE e.state = 'queued' AND e.lease_owner = $16"
+    " AND e.lease_until IS NOT NULL AND e.attempts = f.attempt - 1) AS f"
     " WHERE e.id = f.id AND e.received_at = f.received_at"
     " AND e.received_at BETWEEN $14 AND $15 RETURNING f.ord),"
     " noted AS (INSERT INTO delivery"
@@ -45,10 +46,11 @@ static const char text[] =
     " AND e.received_at BETWEEN $14 AND $15))"
     " ON CONFLICT DO NOTHING)"
     " SELECT ord FROM changed UNION ALL"
-    " SELECT f.ord FROM f CROSS JOIN LATERAL (SELECT FROM event e WHERE e.id = f.id"
-    " AND e.received_at = f.received_at AND e.received_at BETWEEN $14 AND $15"
-    " AND e.lease_owner = $16 AND e.attempts = f.attempts AND e.state = f.state OFFSET 0) AS done"
-    " WHERE f.ord NOT IN (SELECT ord FROM changed)";
+    " SELECT f.ord FROM f CROSS JOIN LATERAL (SELECT e.state, e.lease_owner,"
+    " e.lease_until, e.attempts FROM event e WHERE e.id = f.id"
+    " AND e.received_at = f.received_at AND e.received_at BETWEEN $14 AND $15 OFFSET 0) AS e"
+    " WHERE e.lease_owner = $16 AND e.attempts = f.attempts AND e.state = f.state"
+    " AND f.ord NOT IN (SELECT ord FROM changed)";
 
 enum { STATEMENT_FINISH = 1 };
 
@@ -221,10 +223,8 @@ static void put_finishes(struct pg_queue *self, struct queue_finish *const *fini
         for (size_t i = 0; i < count; i++)
             put_column(args, column, finishes[i]);
     }
-    pg_args_scalar(args, PG_TIME);
-    pg_args_time(args, uuid_time_ms(&finishes[0]->event_id));
-    pg_args_scalar(args, PG_TIME);
-    pg_args_time(args, uuid_time_ms(&finishes[count - 1]->event_id));
+    pg_args_days(args, uuid_time_ms(&finishes[0]->event_id),
+                 uuid_time_ms(&finishes[count - 1]->event_id));
     pg_args_scalar(args, PG_UUID);
     pg_args_uuid(args, &self->owner);
 }

@@ -10,17 +10,17 @@
 #include <assert.h>
 #include <libpq-fe.h>
 
-/* The bounds let the planner leave out all other days; the lateral query keeps it to one look by
- * the primary key for each lease. */
+/* pg_rows.h says why it is put like that. */
 static const char text[] =
     "UPDATE event e SET lease_until = now() + l.lease_ms * interval '1 millisecond',"
     " next_attempt_at = now() + l.lease_ms * interval '1 millisecond'"
-    " FROM (SELECT l.* FROM unnest($1, $2, $3) WITH ORDINALITY AS l (id, received_at, lease_ms, "
-    "ord)"
-    " CROSS JOIN LATERAL (SELECT FROM event e WHERE e.id = l.id"
+    " FROM (SELECT l.* FROM unnest((SELECT $1), (SELECT $2), (SELECT $3)) WITH ORDINALITY"
+    " AS l (id, received_at, lease_ms, ord)"
+    " CROSS JOIN LATERAL (SELECT e.state, e.lease_owner, e.lease_until, e.attempts FROM event e "
+    "WHERE e.id = l.id"
     " AND e.received_at = l.received_at AND e.received_at BETWEEN $4 AND $5"
-    " AND e.state = 'queued' AND e.lease_owner = $6 AND e.lease_until IS NOT NULL"
-    " FOR NO KEY UPDATE OFFSET 0) AS ours) AS l"
+    " FOR NO KEY UPDATE OFFSET 0) AS e"
+    " WHERE e.state = 'queued' AND e.lease_owner = $6 AND e.lease_until IS NOT NULL) AS l"
     " WHERE e.id = l.id AND e.received_at = l.received_at AND e.received_at BETWEEN $4 AND $5"
     " RETURNING l.ord";
 
@@ -34,10 +34,7 @@ static void put_bounds(struct pg_args *args, const struct queue_renew *op)
         from_ms = at_ms < from_ms ? at_ms : from_ms;
         to_ms = at_ms > to_ms ? at_ms : to_ms;
     }
-    pg_args_scalar(args, PG_TIME);
-    pg_args_time(args, from_ms);
-    pg_args_scalar(args, PG_TIME);
-    pg_args_time(args, to_ms);
+    pg_args_days(args, from_ms, to_ms);
 }
 
 static void put_leases(struct pg_queue *self, const struct queue_renew *op)

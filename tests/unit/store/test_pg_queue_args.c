@@ -105,3 +105,24 @@ Test(pg_queue_args, too_much_is_remembered)
     pg_args_reset(&args);
     cr_assert_not(args.failed);
 }
+
+static void assert_days(uint64_t first_ms, uint64_t last_ms, uint64_t from_ms, uint64_t to_ms)
+{
+    pg_args_reset(&args);
+    pg_args_days(&args, first_ms, last_ms);
+    pg_args_scalar(&args, PG_TIME);
+    pg_args_time(&args, from_ms);
+    pg_args_scalar(&args, PG_TIME);
+    pg_args_time(&args, to_ms);
+    cr_assert_eq(args.count, 4);
+    cr_assert(slice_eq(buf_slice(&args.bytes[0]), buf_slice(&args.bytes[2])));
+    cr_assert(slice_eq(buf_slice(&args.bytes[1]), buf_slice(&args.bytes[3])));
+}
+
+Test(pg_queue_args, days_are_whole)
+{
+    const uint64_t day_ms = 86400000, today_ms = 20778 * day_ms;
+    assert_days(today_ms, today_ms, today_ms, today_ms + day_ms - 1);
+    assert_days(today_ms - 1, today_ms, today_ms - day_ms, today_ms + day_ms - 1);
+    assert_days(today_ms + day_ms - 1, today_ms + day_ms, today_ms, today_ms + 2 * day_ms - 1);
+}
