@@ -51,6 +51,12 @@ static const struct command COMMANDS[] = {
      "Cancels one event, or those a filter finds: queued, dead and parked ones, and none whose\n"
      "attempt is under way. A cancelled event can be replayed. " REMOTE_STATUSES,
      command_cancel},
+    {"presets", "list what is known of webhook senders",
+     "Lists the presets, or shows one: its settings, what the route has to give beside it, what "
+     "the\nsender does, why it is set that way and where that was read. Exit status: 0 done, 1 "
+     "there "
+     "is none\nof that name, 2 bad usage.",
+     command_presets},
     {"version", "print the version", "Prints the version.", command_version},
 };
 #define COMMAND_COUNT (sizeof(COMMANDS) / sizeof(COMMANDS[0]))

@@ -42,6 +42,8 @@ int command_replay(const struct command *command, const struct cli_host *host, i
                    char **argv);
 int command_cancel(const struct command *command, const struct cli_host *host, int argc,
                    char **argv);
+int command_presets(const struct command *command, const struct cli_host *host, int argc,
+                    char **argv);
 int command_version(const struct command *command, const struct cli_host *host, int argc,
                     char **argv);
 

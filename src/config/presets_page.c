@@ -39,7 +39,7 @@ static const char INTRO[] =
     "    upstream: ci\n"
     "    preset: github\n"
     "    signature: {secret: env:GITHUB_WEBHOOK_SECRET}   # what the preset can't know\n"
-    "    window: 3d                                       # instead of the preset's\n"
+    "    in_flight_wait: 4s                               # instead of the preset's\n"
     "```\n"
     "\n"
     "`postern presets` lists them, `postern presets NAME` shows one. This page is made from the "
@@ -50,9 +50,9 @@ static const char INTRO[] =
     "retries with a fifth on top (up to\n"
     "the 30 days a route may have); copies of an event at work wait no longer than the sender "
     "does; "
-    "a redirect is no success. What\n"
-    "could not be confirmed at its source is said. Senders change: read the source before you rely "
-    "on a figure.\n";
+    "for a webhook a redirect is no\n"
+    "success. What could not be confirmed at its source is said. Senders change: read the source "
+    "before you rely on a figure.\n";
 
 static void put_list(struct text *text)
 {
