@@ -3,9 +3,11 @@
  * A client connection's life:
  *
  *   accepted -> IDLE -bytes-> HEAD -head-> BODY -complete-> BUSY -answered-> IDLE …
- *                                 \           \                  \
- *                                  '-----------'------------------'--- last answer ---> LINGER ->
+ *        \     ^                  \           \                  \
+ *      ARRIVING |                  '-----------'------------------'--- last answer ---> LINGER ->
  * closed
+ *
+ * ARRIVING only where a PROXY header or TLS comes first; who the client is, is known after it.
  *
  * While BUSY, bytes of pipelined requests are kept (one read at most, then reading stops), so that
  * answers leave in the order of the requests. After an answer that ends the connection, what the
@@ -14,7 +16,8 @@
  */
 #include "conn.h"
 #include "exchange.h"
-#include <stdio.h>
+#include "fault_outcome.h"
+
 #include <stdlib.h>
 
 #define LINGER_MS 2000u /* how long a closing connection is read on */
@@ -25,7 +28,15 @@
     (2 *                                                                                           \
      STREAM_READ_BYTES) /* ceiling of kept bytes: one read beyond the one that stopped reading */
 
-enum conn_state { CONN_IDLE, CONN_HEAD, CONN_BODY, CONN_BUSY, CONN_LINGER, CONN_CLOSED };
+enum conn_state {
+    CONN_ARRIVING,
+    CONN_IDLE,
+    CONN_HEAD,
+    CONN_BODY,
+    CONN_BUSY,
+    CONN_LINGER,
+    CONN_CLOSED
+};
 
 struct conn {
     struct client client;
@@ -43,22 +54,6 @@ struct conn {
     struct buf kept; /* pipelined bytes */
     struct http1_reader reader;
     struct stream stream;
-};
-
-static const enum outcome fault_outcomes[HTTP_FAULTS] = {
-    [HTTP_FAULT_NONE] = OUTCOME_REJECTED_SYNTAX,
-    [HTTP_FAULT_SYNTAX] = OUTCOME_REJECTED_SYNTAX,
-    [HTTP_FAULT_HOST] = OUTCOME_REJECTED_HOST,
-    [HTTP_FAULT_TARGET] = OUTCOME_REJECTED_TARGET,
-    [HTTP_FAULT_FRAMING] = OUTCOME_REJECTED_FRAMING,
-    [HTTP_FAULT_CHUNK] = OUTCOME_REJECTED_CHUNK,
-    [HTTP_FAULT_HEAD_TOO_LARGE] = OUTCOME_REJECTED_HEAD_TOO_LARGE,
-    [HTTP_FAULT_TARGET_TOO_LONG] = OUTCOME_REJECTED_TARGET_TOO_LONG,
-    [HTTP_FAULT_VERSION] = OUTCOME_REJECTED_VERSION,
-    [HTTP_FAULT_METHOD] = OUTCOME_REJECTED_METHOD,
-    [HTTP_FAULT_CODING] = OUTCOME_REJECTED_CODING,
-    [HTTP_FAULT_EXPECTATION] = OUTCOME_REJECTED_EXPECTATION,
-    [HTTP_FAULT_NO_MEMORY] = OUTCOME_REJECTED_BUSY,
 };
 
 static void conn_feed(struct conn *conn, struct slice input);
@@ -79,24 +74,24 @@ static void leave_exchange(struct conn *conn)
         exchange_client_gone(ex);
 }
 
-static void conn_close(struct conn *conn)
+static void leave(struct conn *conn, void (*end_stream)(struct stream *stream))
 {
     if (conn->state == CONN_CLOSED)
         return;
     conn->state = CONN_CLOSED;
     deadline_clear(&conn->gateway->loop->deadlines, &conn->deadline);
     leave_exchange(conn);
-    stream_close(&conn->stream);
+    end_stream(&conn->stream);
+}
+
+static void conn_close(struct conn *conn)
+{
+    leave(conn, stream_close);
 }
 
 static void conn_abort(struct conn *conn)
 {
-    if (conn->state == CONN_CLOSED)
-        return;
-    conn->state = CONN_CLOSED;
-    deadline_clear(&conn->gateway->loop->deadlines, &conn->deadline);
-    leave_exchange(conn);
-    stream_abort(&conn->stream);
+    leave(conn, stream_abort);
 }
 
 /* The last answer is out: nothing more is served. */
@@ -242,7 +237,7 @@ static bool feed_step(struct conn *conn, struct slice *input)
         on_complete(conn);
         break;
     case HTTP1_FAULT:
-        refuse_request(conn, fault_outcomes[conn->reader.fault]);
+        refuse_request(conn, fault_outcome(conn->reader.fault));
         break;
     }
     return true;
@@ -287,6 +282,36 @@ static void discard(struct conn *conn, size_t count)
 
 /* ---- the stream's side ---- */
 
+static void remember_address(struct conn *conn)
+{
+    struct address peer;
+    if (stream_peer(&conn->stream, &peer) == STATUS_OK)
+        address_format_host(&peer, conn->address);
+    conn->client.address = slice_str(conn->address);
+}
+
+/* A fresh connection has to begin a request soon. */
+static void begin(struct conn *conn)
+{
+    conn->state = CONN_IDLE;
+    set_deadline(conn, conn->gateway->config->timeouts.header_ms);
+    stream_read_start(&conn->stream);
+}
+
+/* It has arrived, or has not and never will. */
+static void on_connected(struct stream *stream, enum status status)
+{
+    struct conn *conn = container_of(stream, struct conn, stream);
+    if (status != STATUS_OK) {
+        log_line(conn->gateway->log, LOG_DEBUG, "a connection did not arrive",
+                 LOG_STR("reason", stream_trouble(stream)), LOG_TEXT("peer", conn->client.address));
+        conn_close(conn);
+        return;
+    }
+    remember_address(conn);
+    begin(conn);
+}
+
 static void on_bytes(struct stream *stream, struct slice bytes)
 {
     struct conn *conn = container_of(stream, struct conn, stream);
@@ -302,6 +327,7 @@ static void on_bytes(struct stream *stream, struct slice bytes)
     case CONN_LINGER:
         discard(conn, bytes.len);
         break;
+    case CONN_ARRIVING:
     case CONN_CLOSED:
         break;
     }
@@ -345,6 +371,7 @@ static void on_closed(struct stream *stream)
 }
 
 static const struct stream_handlers stream_handlers = {
+    .connected = on_connected,
     .bytes = on_bytes,
     .ended = on_ended,
     .drained = on_drained,
@@ -376,34 +403,44 @@ static struct conn *conn_new(struct gateway *gateway)
     return conn;
 }
 
-static void remember_address(struct conn *conn)
+/* Only a trusted proxy's word counts for who the client is: whoever else connects there is not
+ * served at all. */
+static bool may_send_header(const struct conn *conn)
 {
-    struct address peer;
-    if (stream_peer(&conn->stream, &peer) == STATUS_OK)
-        address_format_host(&peer, conn->address);
-    conn->client.address = slice_str(conn->address);
+    const struct config *config = conn->gateway->config;
+    struct ip ip;
+    return ip_parse(conn->client.address, &ip) == STATUS_OK &&
+           networks_hold(config->trusted_proxies, config->trusted_proxy_count, &ip);
 }
 
 /* Over the limit: told so, then closed. The text is whole here because there is no exchange to
  * write one. */
 static void refuse(struct conn *conn)
 {
-    static const char body[] = "{\"type\":\"urn:postern:problem:too-many-connections\","
-                               "\"title\":\"Too many connections\",\"status\":503,"
-                               "\"detail\":\"limits.connections is reached; try again\"}";
-    char head[256];
-    int size =
-        snprintf(head, sizeof head,
-                 "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
-                 "Retry-After: 5\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n",
-                 sizeof body - 1);
-    struct slice parts[] = {slice_of(head, (size_t)size), slice_of(body, sizeof body - 1)};
-    metric_add(conn->gateway->account->cells, conn->gateway->account->books->connections_refused,
-               1);
-    if (stream_send(&conn->stream, parts, 2) == SEND_LOST)
+    struct slice answer =
+        SLICE("HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+              "Retry-After: 5\r\nConnection: close\r\nContent-Length: 147\r\n\r\n"
+              "{\"type\":\"urn:postern:problem:too-many-connections\","
+              "\"title\":\"Too many connections\",\"status\":503,"
+              "\"detail\":\"limits.connections is reached; try again\"}");
+    if (stream_send(&conn->stream, &answer, 1) == SEND_LOST)
         conn_close(conn);
     else
         conn_linger(conn);
+}
+
+/* A client that has yet to shake hands would have to be kept, over the limit, to be told anything:
+ * it is not. */
+static void turn_away(struct conn *conn)
+{
+    metric_add(conn->gateway->account->cells, conn->gateway->account->books->connections_refused,
+               1);
+    if (stream_is_arriving(&conn->stream)) {
+        conn_close(conn);
+        return;
+    }
+    stream_read_start(&conn->stream);
+    refuse(conn);
 }
 
 void conn_accept(struct gateway *gateway, struct listener *listener)
@@ -416,14 +453,13 @@ void conn_accept(struct gateway *gateway, struct listener *listener)
         return;
     }
     remember_address(conn);
-    stream_read_start(&conn->stream);
-    if (atomic_load(&gateway->shared->connections) > gateway->config->connections) {
-        refuse(conn);
-        return;
-    }
-    conn->state = CONN_IDLE;
-    set_deadline(conn,
-                 gateway->config->timeouts.header_ms); /* a fresh connection has to begin soon */
+    conn->client.secure = listener->tls;
+    if (atomic_load(&gateway->shared->connections) > gateway->config->connections)
+        turn_away(conn);
+    else if (listener->proxy_header && !may_send_header(conn))
+        conn_close(conn);
+    else if (!stream_is_arriving(&conn->stream))
+        begin(conn);
 }
 
 /* ---- draining ---- */
@@ -436,6 +472,8 @@ void conn_drain_all(struct gateway *gateway)
         link = link->next;
         if (conn->state == CONN_IDLE)
             conn_linger(conn);
+        else if (conn->state == CONN_ARRIVING)
+            conn_close(conn);
         else
             conn->client.close_after = true; /* said in the answer, unless that has begun */
     }

@@ -97,7 +97,8 @@ static enum op_status submit(struct exchange *ex, struct limit_op *op, enum buck
 {
     op->opts = bucket_opts(&ex->route->rate, bucket);
     op->verb = verb;
-    op->shared = ex->route->rate.shared;
+    /* What is given back goes to who gave it: perhaps the process's own table, for Redis. */
+    op->shared = ex->route->rate.shared && (verb == LIMIT_TAKE || !ex->limits->first.local);
     op->answered = answered;
     enum op_status submitted = limiter_submit(ex->gateway->limiter, op);
     if (submitted == OP_PENDING)

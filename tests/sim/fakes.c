@@ -133,6 +133,7 @@ static enum op_status journal_appends(struct journal *base, struct journal_op *o
     row->has_key = op->record->has_key;
     copy_text(row->outcome, sizeof row->outcome, op->record->outcome);
     copy_text(row->headers, sizeof row->headers, op->record->headers);
+    copy_text(row->note, sizeof row->note, op->record->note);
     row->queued = op->record->queued;
     op->status = journal->mode == SIM_DOWN ? STATUS_UNAVAILABLE : journal->answer;
     if (journal->mode != SIM_LATER || op->level == JOURNAL_BUFFERED) {
@@ -258,18 +259,20 @@ static const struct upstream_backend upstream_backend = {
 
 void sim_head(struct sim *sim, size_t i, uint16_t status, int length)
 {
-    static struct http_field fields[1];
-    struct upstream_call *call = sim->upstream.calls[i];
+    static struct http_field fields[9];
+    struct sim_upstream *upstream = &sim->upstream;
+    struct upstream_call *call = upstream->calls[i];
     assert(call);
     fields[0] = (struct http_field){
         .name = SLICE("Content-Type"), .value = SLICE("text/plain"), .id = FIELD_CONTENT_TYPE};
+    memcpy(fields + 1, upstream->fields, upstream->field_count * sizeof *fields);
     call->reader.head = (struct http_head){
         .status = status,
         .minor = 1,
         .body = length < 0 ? HTTP_BODY_CHUNKED : HTTP_BODY_SIZED,
         .content_length = length < 0 ? 0 : (uint64_t)length,
         .fields = fields,
-        .field_count = 1,
+        .field_count = 1 + upstream->field_count,
     };
     call->on->head(call);
 }
@@ -313,5 +316,6 @@ void sim_open_fakes(struct sim *sim)
     sim->upstream.base.backend = &upstream_backend;
     sim->upstreams[0] = &sim->upstream.base;
     assert(sim->dedup.table);
+    sim_limiter_open(sim);
     sim_queue_open(sim);
 }

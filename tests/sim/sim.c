@@ -205,6 +205,7 @@ static void open_on_loop(struct sim *sim, const char *route_lines, const char *t
         .shared = &sim->shared,
         .dedup = &sim->dedup.base,
         .journal = &sim->journal.base,
+        .limiter = &sim->limiter.base,
         .queue = &sim->queue.base,
         .tidies = true,
         .upstreams = sim->upstreams,
@@ -257,6 +258,7 @@ void sim_close(struct sim *sim)
     gateway_publish(&sim->gateway);
     gateway_close(&sim->gateway);
     sim_queue_close(sim);
+    sim_limiter_close(sim);
     waiters_free(sim->shared.waiters);
     key_table_free(sim->dedup.table);
     account_done(&sim->account);
@@ -293,6 +295,13 @@ void sim_skip(struct sim *sim, uint64_t ms)
         sim->loop->clock.mono_us = to_us;
         sim_turn(sim);
     }
+}
+
+void sim_check(struct sim *sim)
+{
+    if (sim->gateway.checks)
+        work_run_manual(sim->gateway.checks);
+    sim_turn(sim);
 }
 
 uint64_t sim_ended(struct sim *sim, enum outcome outcome)

@@ -10,6 +10,7 @@
 #include "exchange.h"
 #include <postern/base/metrics.h>
 #include <postern/store/key_table.h>
+#include <postern/store/limiter.h>
 
 #define SIM_MAX 2048 /* of everything a run may hold or remember */
 
@@ -34,6 +35,17 @@ struct sim_dedup {
     size_t waiting_count;
 };
 
+/* A limiter that is a real table behind a switch for shared ops. */
+struct sim_limiter {
+    struct limiter base;
+    struct limit_table *table;
+    struct loop *loop;
+    enum sim_mode mode; /* SIM_LATER: answered by sim_limiter_flush; SIM_DOWN: by the table */
+    unsigned calls[2];  /* by enum limit_verb */
+    struct limit_op *waiting[SIM_MAX];
+    size_t waiting_count;
+};
+
 struct sim_row {
     struct uuid event_id;
     bool queued;
@@ -42,6 +54,7 @@ struct sim_row {
     uint64_t received_at_ms;
     char outcome[32];
     char headers[512];
+    char note[256];
     enum journal_level level;
     uint16_t status;
     bool has_key;
@@ -99,6 +112,8 @@ struct sim_upstream {
     char heads[SIM_MAX][2048]; /* what was sent, NUL-terminated */
     bool paused[SIM_MAX], cancelled[SIM_MAX];
     size_t call_count;
+    struct http_field fields[8]; /* of its answers, beside Content-Type */
+    size_t field_count;
 };
 
 struct sim_client {
@@ -122,6 +137,7 @@ struct sim {
     struct sim_journal journal;
     struct sim_queue queue;
     struct sim_upstream upstream;
+    struct sim_limiter limiter;
     struct upstream *upstreams[1];
     struct gateway gateway;
 };
@@ -184,6 +200,11 @@ void sim_queue_steal(struct sim *sim, size_t i);
 /* Does and answers what the stores were told to keep. */
 void sim_dedup_flush(struct sim *sim);
 void sim_journal_flush(struct sim *sim);
+
+/* Answers the rates that were to be kept, and runs the checks of signatures that wait for a thread.
+ */
+void sim_limiter_flush(struct sim *sim);
+void sim_check(struct sim *sim);
 
 /* The upstream's moves on call `i`: the head (Content-Length `length`, or chunked when negative), a
  * piece, the end. */

@@ -13,6 +13,10 @@
 /* Opens the fake stores and the fake upstream of a box that has its loop. */
 void sim_open_fakes(struct sim *sim);
 
+/* The fake limiter. */
+void sim_limiter_open(struct sim *sim);
+void sim_limiter_close(struct sim *sim);
+
 /* The fake queue: opening, the end, and a queued record that the journal has committed. */
 void sim_queue_open(struct sim *sim);
 void sim_queue_close(struct sim *sim);

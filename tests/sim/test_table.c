@@ -27,7 +27,7 @@ Test(table, names_are_distinct)
 Test(table, a_vanished_client_aborts_only_before_the_work)
 {
     for (int i = 0; i < EX_STATES; i++) {
-        enum gone_rule expected = i <= EX_PARK ? GONE_ABORT : GONE_DETACH;
+        enum gone_rule expected = i <= EX_REPEAT ? GONE_ABORT : GONE_DETACH;
         cr_assert_eq(ex_steps[i].gone, expected, "step %s", ex_steps[i].name);
     }
 }
@@ -38,8 +38,8 @@ Test(table, waiting_steps_have_deadlines)
 {
     struct sim *sim = sim_open("", "");
     struct sim_client *client = sim_begin(sim, "POST", "/hook", 3, "");
-    const enum ex_state waiting[] = {EX_RECEIVE, EX_CLAIM,  EX_ENQUEUE,
-                                     EX_RECORD,  EX_SETTLE, EX_RELEASE};
+    const enum ex_state waiting[] = {EX_RECEIVE, EX_ADMIT,  EX_VERIFY, EX_CLAIM,  EX_REPEAT,
+                                     EX_ENQUEUE, EX_RECORD, EX_SETTLE, EX_RELEASE};
     client->ex->park_until_ms = UINT64_MAX;
     for (size_t i = 0; i < sizeof waiting / sizeof waiting[0]; i++)
         cr_assert_gt(ex_steps[waiting[i]].deadline(client->ex), loop_now_ms(sim->loop), "step %s",
