@@ -3,8 +3,9 @@
  * The main thread: config, log, metrics, shared stores, workers, the admin listener, signals, and
  * the orderly end.
  *
- *   start:  config -> log -> metrics -> keys, sqlite -> workers (threads) -> [load keys] ->
- * listeners open -> ready end:    SIGTERM -> not ready -> (drain.delay) -> workers drain and flush
+ *   start:  config -> certificates -> log -> metrics -> keys, sqlite -> workers (threads) -> [load
+ * keys] -> listeners open -> ready end:    SIGTERM -> not ready -> (drain.delay) -> workers drain
+ * and flush
  * -> join -> sqlite -> log
  */
 #include "serve.h"
@@ -15,6 +16,7 @@
 #include <malloc.h>
 #include <postern/admin/admin.h>
 #include <postern/cli/cli.h>
+#include <postern/gateway/secure.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +29,7 @@
 struct server {
     struct process process;
     struct config *config;
+    struct secure secure;
     struct metrics *metrics;
     struct loop loop;
     struct loop_signal terminate, interrupt, hangup;
@@ -71,14 +74,15 @@ static void on_terminate(struct loop_signal *signal, int number)
     begin_drain(server, number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
-/* Reload is not there yet; the signal must not end the process. */
+/* Certificates are renewed under a process that serves; connections that are there go on. */
 static void on_hangup(struct loop_signal *signal, int number)
 {
     (void)number;
     struct server *server = container_of(signal, struct server, hangup);
-    log_line(server->process.log, LOG_WARN,
-             "SIGHUP: this version does not reload, restart to apply a new config",
+    log_line(server->process.log, LOG_INFO,
+             "SIGHUP: reading certificates again; for the rest of the config, restart",
              LOG_STR("signal", "SIGHUP"));
+    (void)secure_reload(&server->secure, server->process.log); /* it has logged what failed */
 }
 
 /* ---- the workers' phases ---- */
@@ -197,22 +201,76 @@ static enum log_format log_format(const struct config *config)
     return isatty(STDOUT_FILENO) ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON;
 }
 
+static int open_secure(struct server *server)
+{
+    char error[SECURE_ERROR_SIZE];
+    if (secure_open(server->config, &server->secure, error) != STATUS_OK) {
+        (void)fprintf(stderr, "postern: %s\n", error);
+        return EXIT_FAILURE;
+    }
+    server->process.listener_tls = server->secure.listeners;
+    return EXIT_SUCCESS;
+}
+
+static int open_log(struct server *server)
+{
+    struct config *config = server->config;
+    if (log_open(STDOUT_FILENO, log_format(config), config->log_level, &server->process.log) !=
+        STATUS_OK)
+        return complain("log", "out of memory");
+    secure_warn(config, server->process.log);
+    return EXIT_SUCCESS;
+}
+
+static struct arrival_series declare_arrivals(struct metrics *metrics)
+{
+    return (struct arrival_series){
+        .handshakes = metrics_counter(metrics, "postern_tls_handshakes_total",
+                                      "TLS handshakes of clients.", "result=\"completed\""),
+        .failed_handshakes = metrics_counter(metrics, "postern_tls_handshakes_total",
+                                             "TLS handshakes of clients.", "result=\"failed\""),
+        .bad_proxy_headers = metrics_counter(metrics, "postern_proxy_headers_refused_total",
+                                             "Connections that began without a good PROXY header.",
+                                             NULL),
+    };
+}
+
+static int open_metrics(struct server *server)
+{
+    struct config *config = server->config;
+    server->metrics = metrics_new(config->workers + 1);
+    if (!server->metrics ||
+        books_open(config, server->metrics, &server->process.books) != STATUS_OK)
+        return complain("metrics", "out of memory, or too many routes");
+    server->process.arrivals = declare_arrivals(server->metrics);
+    if (metrics_seal(server->metrics) != STATUS_OK)
+        return complain("metrics", "out of memory, or too many routes");
+    return EXIT_SUCCESS;
+}
+
+static bool any_rate(const struct config *config)
+{
+    for (size_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].rate.interval_us > 0)
+            return true;
+    return false;
+}
+
 static int open_shared(struct server *server)
 {
     struct config *config = server->config;
     struct process *process = &server->process;
     process->config = config;
-    if (log_open(STDOUT_FILENO, log_format(config), config->log_level, &process->log) != STATUS_OK)
-        return complain("log", "out of memory");
-    server->metrics = metrics_new(config->workers + 1);
-    if (!server->metrics || books_open(config, server->metrics, &process->books) != STATUS_OK ||
-        metrics_seal(server->metrics) != STATUS_OK)
-        return complain("metrics", "out of memory, or too many routes");
+    process->limits = any_rate(config) ? limit_table_new(config->limit_cells) : NULL;
+    if (any_rate(config) && !process->limits)
+        return complain("limits", "out of memory");
     process->shared.waiters = waiters_new();
     size_t keys = config->dedup == DEDUP_MEMORY ? config->memory_max_keys : config->l1_max_keys;
     process->keys = keys > 0 ? key_table_new(keys) : NULL;
     if (!process->shared.waiters || (keys > 0 && !process->keys))
         return complain("keys", "out of memory");
+    if (process->keys)
+        key_table_limit_notes(process->keys, config->memory_note_bytes);
     atomic_store(&process->keys_loaded, config->dedup != DEDUP_MEMORY);
     return EXIT_SUCCESS;
 }
@@ -321,8 +379,9 @@ static int check_addresses(struct server *server)
 
 static int open_all(struct server *server)
 {
-    int (*const steps[])(struct server *) = {check_addresses, open_shared, open_sqlite,  open_loop,
-                                             open_archive,    open_admin,  start_workers};
+    int (*const steps[])(struct server *) = {check_addresses, open_secure,  open_log,  open_metrics,
+                                             open_shared,     open_sqlite,  open_loop, open_archive,
+                                             open_admin,      start_workers};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int status = steps[i](server);
         if (status != EXIT_SUCCESS)
@@ -342,6 +401,8 @@ static int close_all(struct server *server)
              LOG_INT("records_not_written", server->unflushed));
     free(server->workers);
     key_table_free(server->process.keys);
+    limit_table_free(server->process.limits);
+    secure_close(&server->secure);
     waiters_free(server->process.shared.waiters);
     books_close(server->process.books);
     metrics_free(server->metrics);

@@ -15,6 +15,7 @@
 #define LISTEN_BACKLOG 1024
 #define WORK_MARGIN_MS 10000u /* of a record and a settle, beside the stores' own time-outs */
 #define PATIENCE_MS 5000u     /* a store that says nothing for that long is taken for away */
+#define PROXY_HEADER_MS 5000u /* a PROXY header has to come by then, where TLS doesn't say */
 
 void worker_tell(struct worker *worker, enum worker_phase phase)
 {
@@ -43,14 +44,22 @@ static void close_listeners(struct worker *worker)
     worker->listener_count = 0;
 }
 
+static enum status open_listener(struct worker *worker, size_t i)
+{
+    const struct listen_opts *opts = &worker->process->config->listen[i];
+    struct listener *listener = &worker->listeners[i];
+    listener->pending = on_pending;
+    listener->tls = worker->process->listener_tls[i];
+    listener->proxy_header = opts->proxy_protocol;
+    listener->proxy_header_ms = listener->tls ? opts->tls.handshake_ms : PROXY_HEADER_MS;
+    return listener_open(listener, &worker->loop, &opts->address, LISTEN_BACKLOG);
+}
+
 static void open_listeners(struct worker *worker)
 {
     const struct config *config = worker->process->config;
     for (size_t i = 0; i < config->listen_count; i++) {
-        struct listener *listener = &worker->listeners[i];
-        listener->pending = on_pending;
-        if (listener_open(listener, &worker->loop, &config->listen[i].address, LISTEN_BACKLOG) !=
-            STATUS_OK) {
+        if (open_listener(worker, i) != STATUS_OK) {
             char address[ADDRESS_TEXT_SIZE];
             const char *why = strerror(errno);
             address_format(&config->listen[i].address, address);
@@ -75,12 +84,23 @@ static void on_all_closed(struct worker *worker)
     loop_stop(&worker->loop);
 }
 
-static void on_dedup_closed(void *arg)
+static void on_limiter_closed(void *arg)
 {
     on_all_closed(arg);
 }
 
-/* The dedup store goes last: what the others answer at their end may settle or release a claim. */
+static void on_dedup_closed(void *arg)
+{
+    struct worker *worker = arg;
+    struct limiter *limiter = worker->gateway.limiter;
+    if (limiter)
+        limiter->backend->close(limiter, on_limiter_closed, worker);
+    else
+        on_all_closed(worker);
+}
+
+/* The dedup store goes after the others, because what they answer at their end may settle or
+ * release a claim; and the limiter after it, for what may be taken back then. */
 static void on_closed(void *arg)
 {
     struct worker *worker = arg;
@@ -182,12 +202,39 @@ static void on_command(struct loop_waker *waker)
         drain(worker);
 }
 
+static void publish_arrivals(const struct worker *worker)
+{
+    const struct arrival_series *series = &worker->process->arrivals;
+    struct stream_counts counts = stream_counts_of(&worker->loop);
+    metric_set(worker->account.cells, series->handshakes, counts.handshakes);
+    metric_set(worker->account.cells, series->failed_handshakes, counts.failed_handshakes);
+    metric_set(worker->account.cells, series->bad_proxy_headers, counts.bad_proxy_headers);
+}
+
+/* A call only knows that no connection could be made; why TLS failed is for the operator. */
+static void tell_tls_failures(struct worker *worker)
+{
+    const struct config *config = worker->process->config;
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        const struct upstream_stats *stats = &worker->upstreams[i]->stats;
+        uint64_t fresh = stats->tls_failures - worker->tls_failures[i];
+        if (fresh == 0)
+            continue;
+        worker->tls_failures[i] = stats->tls_failures;
+        log_line(worker->process->log, LOG_WARN, "TLS towards an upstream failed",
+                 LOG_TEXT("upstream", config->upstreams[i].name),
+                 LOG_STR("reason", stats->tls_trouble), LOG_INT("connections", fresh));
+    }
+}
+
 static void on_publish(struct deadline *deadline)
 {
     struct worker *worker = container_of(deadline, struct worker, publish);
     struct gateway *gateway = &worker->gateway;
     gateway_publish(gateway);
     metric_set(worker->account.cells, worker->process->books->body_bytes, gateway->body_bytes);
+    publish_arrivals(worker);
+    tell_tls_failures(worker);
     account_publish(&worker->account, gateway->dedup, gateway->journal, gateway->upstreams,
                     loop_now_ms(&worker->loop));
     deadline_set(&worker->loop.deadlines, &worker->publish,
@@ -249,7 +296,8 @@ static enum status allocate(struct worker *worker)
     const struct config *config = worker->process->config;
     worker->upstreams = calloc(config->upstream_count, sizeof(struct upstream *));
     worker->listeners = calloc(config->listen_count, sizeof *worker->listeners);
-    if (!worker->upstreams || !worker->listeners)
+    worker->tls_failures = calloc(config->upstream_count, sizeof *worker->tls_failures);
+    if (!worker->upstreams || !worker->listeners || !worker->tls_failures)
         return STATUS_NO_MEMORY;
     return account_init(&worker->account, worker->process->books, worker->index);
 }
@@ -264,6 +312,7 @@ static enum status open_all(struct worker *worker)
     static const struct opening openings[] = {
         {"memory", allocate},
         {"dedup store", worker_open_dedup},
+        {"limiter", worker_open_limiter},
         {"journal", worker_open_journal},
         {"upstreams", open_upstreams},
         {"gateway", open_gateway},
@@ -343,4 +392,5 @@ void worker_join(struct worker *worker)
     account_done(&worker->account);
     free(worker->upstreams);
     free(worker->listeners);
+    free(worker->tls_failures);
 }

@@ -30,13 +30,21 @@ enum worker_phase {
  * by a store it has not asked. */
 enum awaited { AWAITED_REDIS = 1, AWAITED_POSTGRES = 2, AWAITED_KEYS = 4, AWAITED_ORPHANS = 8 };
 
+/* How connections fared before their first request: series of stream_counts. */
+struct arrival_series {
+    metric_id handshakes, failed_handshakes, bad_proxy_headers;
+};
+
 /* What all workers share, owned by serve.c. */
 struct process {
     const struct config *config;
     struct log *log;
     struct books *books;
     struct gateway_shared shared;
-    struct key_table *keys;      /* the memory store, or L1; may be NULL */
+    struct key_table *keys;                  /* the memory store, or L1; may be NULL */
+    struct limit_table *limits;              /* of the routes' rates; NULL: no route has one */
+    struct tls_context *const *listener_tls; /* by index in config->listen; NULL: plain */
+    struct arrival_series arrivals;
     struct sqlite_store *sqlite; /* the journal, or PostgreSQL's spool; NULL: no spool */
     struct loop_waker waker;     /* a worker's phase changed */
     _Atomic bool keys_loaded;
@@ -64,7 +72,8 @@ struct worker {
     struct listener *listeners;
     size_t listener_count;
     struct journal_load load;
-    uint64_t load_refused; /* keys that found no room: dedup.memory.max_keys is too small */
+    uint64_t load_refused;  /* keys that found no room: dedup.memory.max_keys is too small */
+    uint64_t *tls_failures; /* by upstream: those that were told */
     struct deadline publish, reload, cut, patience;
     unsigned awaited; /* enum awaited bits: stores that have not spoken yet */
     bool redis_was_up, draining, flushing;
@@ -96,8 +105,10 @@ void worker_looked_back(struct gateway *gateway);
 void worker_on_reload(struct deadline *deadline);
 void worker_on_patience_over(struct deadline *deadline);
 
-/* Open the dedup store; the journal and the queue (with PostgreSQL, and its spool). */
+/* Open the dedup store; the limiter, if a route has a rate; the journal and the queue (with
+ * PostgreSQL, and its spool). */
 NODISCARD enum status worker_open_dedup(struct worker *worker);
+NODISCARD enum status worker_open_limiter(struct worker *worker);
 NODISCARD enum status worker_open_journal(struct worker *worker);
 
 /* Asks for something; any thread. */

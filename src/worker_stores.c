@@ -25,6 +25,15 @@ void worker_heard(struct worker *worker, unsigned from)
 
 /* ---- loading the window's keys ---- */
 
+/* The first line of a note tells copies apart and has to be kept; the response behind it may be
+ * given up (policy/reply.h). */
+static size_t essential_of(struct slice note)
+{
+    const char *end = note.len > 0 ? memchr(note.data, '\n', note.len) : NULL;
+    size_t len = end ? (size_t)(end - note.data) + 1 : 0;
+    return len <= DEDUP_ESSENTIAL_MAX ? len : 0;
+}
+
 static void on_key(struct journal_load *load, const struct journal_key *key)
 {
     struct worker *worker = container_of(load, struct worker, load);
@@ -37,7 +46,8 @@ static void on_key(struct journal_load *load, const struct journal_key *key)
         .accepted_at_ms = key->accepted_at_ms,
     };
     uint64_t until_ms = loop_now_ms(&worker->loop) + (key->window_ends_at_ms - wall_ms);
-    if (!key_table_put_done(worker->process->keys, &key->key, &first, until_ms))
+    if (!key_table_put_noted(worker->process->keys, &key->key, &first, key->note,
+                             essential_of(key->note), until_ms))
         worker->load_refused++;
 }
 
@@ -186,6 +196,25 @@ enum status worker_open_dedup(struct worker *worker)
     worker->redis.l1 = process->keys;
     struct redis_listener listener = {.changed = on_redis_changed, .arg = worker};
     return dedup_redis_open(&worker->loop, &worker->redis, listener, &worker->gateway.dedup);
+}
+
+static bool any_rate_is_shared(const struct config *config)
+{
+    for (size_t i = 0; i < config->route_count; i++)
+        if (config->routes[i].rate.interval_us > 0 && config->routes[i].rate.shared)
+            return true;
+    return false;
+}
+
+enum status worker_open_limiter(struct worker *worker)
+{
+    const struct process *process = worker->process;
+    struct limiter **limiter = &worker->gateway.limiter;
+    if (!process->limits)
+        return STATUS_OK;
+    if (any_rate_is_shared(process->config))
+        return limiter_redis_open(&worker->loop, &process->config->redis, process->limits, limiter);
+    return limiter_local_open(&worker->loop, process->limits, limiter);
 }
 
 static enum status open_sqlite(struct worker *worker)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `postern check`: is this file good, and what does it come to. `--reference` prints the tables of
- * docs/configuration.md, which a test compares with the rows.
+ * `postern check`: is this file good, are its certificates, and what does it come to. `--reference`
+ * prints the tables of docs/configuration.md, which a test compares with the rows.
  */
 #include "commands.h"
+
+#include <postern/gateway/secure.h>
 
 #define TEXT_BYTES (1u << 20) /* 400 routes, a line each */
 
@@ -28,14 +30,27 @@ static int print_reference(const struct cli_host *host)
     return print(host, config_reference(&text), &text);
 }
 
+/* As `postern serve` will. */
+static int try_certificates(const struct cli_host *host, struct config *config)
+{
+    char error[SECURE_ERROR_SIZE];
+    struct secure secure;
+    if (secure_open(config, &secure, error) != STATUS_OK) {
+        (void)fprintf(host->err, "postern: %s\n", error);
+        return CLI_FAILED;
+    }
+    secure_close(&secure);
+    return CLI_OK;
+}
+
 static int check(const struct cli_host *host, const char *path, bool is_quiet)
 {
     struct config *config;
     int loaded = cli_load_config(path, host->err, &config);
     if (loaded != CLI_OK)
         return loaded;
-    int status = CLI_OK;
-    if (!is_quiet) {
+    int status = try_certificates(host, config);
+    if (status == CLI_OK && !is_quiet) {
         struct buf text;
         buf_init(&text, TEXT_BYTES);
         status = print(host, config_summary(config, &text), &text);

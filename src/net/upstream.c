@@ -380,6 +380,7 @@ static enum status init_endpoint(struct endpoint *endpoint, struct upstream_pool
                                  const struct upstream_endpoint *from)
 {
     endpoint->pool = pool;
+    endpoint->opts = from;
     list_init(&endpoint->idle);
     list_init(&endpoint->waiting);
     enum status status =

@@ -73,9 +73,21 @@ static void close_with(struct upstream_conn *conn, enum call_end end)
     upstream_end(call, end);
 }
 
+/* Notes what TLS has against the peer, or the peer against us, if that is why. */
+static void note_trouble(const struct upstream_conn *conn)
+{
+    struct upstream_stats *stats = &pool_of(conn)->upstream.stats;
+    const char *trouble = stream_trouble(&conn->stream);
+    if (trouble[0] == '\0')
+        return;
+    stats->tls_failures++;
+    stats->tls_trouble = trouble;
+}
+
 void conn_connect_failed(struct upstream_conn *conn)
 {
     struct endpoint *endpoint = conn->endpoint;
+    note_trouble(conn);
     struct upstream_call *call = conn_detach(conn);
     conn_close(conn);
     endpoint->pool->upstream.stats.connect_failures++;
@@ -107,7 +119,9 @@ static enum send_status send_request(struct upstream_conn *conn)
 {
     struct slice parts[] = {conn->call->head, buf_slice(&conn->endpoint->host_line),
                             next_piece(conn)};
-    conn->stream.backlog_ceiling = parts[0].len + parts[1].len + SEND_PIECE_BYTES;
+    /* A handshake's last bytes may still wait. */
+    conn->stream.backlog_ceiling = conn->stream.backlog_bytes + parts[0].len + parts[1].len +
+                                   SEND_PIECE_BYTES;
     enum send_status status = stream_send(&conn->stream, parts, 3);
     assert(status != SEND_FULL);
     conn->body_given = parts[2].len;
@@ -282,9 +296,10 @@ static void on_ended(struct stream *stream, enum stream_end end)
         conn_close(conn);
     else if (end == STREAM_END_EOF && http1_end(&call->reader) == HTTP1_DONE)
         close_with(conn, CALL_COMPLETE);
-    else if (anything_sent(conn))
+    else if (anything_sent(conn)) {
+        note_trouble(conn);
         close_with(conn, CALL_BROKEN);
-    else {
+    } else {
         pool_of(conn)->upstream.stats.restarts++;
         conn_connect_failed(conn);
     }
@@ -297,6 +312,18 @@ static const struct stream_handlers conn_handlers = {
     .drained = on_drained,
     .closed = on_closed,
 };
+
+static enum status connect_stream(struct upstream_conn *conn)
+{
+    struct endpoint *endpoint = conn->endpoint;
+    enum status status = STATUS_OK;
+    if (endpoint->opts->secure)
+        status =
+            stream_secure(&conn->stream, pool_of(conn)->opts->tls_context, endpoint->opts->host);
+    if (status == STATUS_OK)
+        status = stream_connect(&conn->stream, resolver_next(&endpoint->resolver));
+    return status;
+}
 
 enum status conn_open(struct endpoint *endpoint, struct upstream_call *call)
 {
@@ -313,7 +340,7 @@ enum status conn_open(struct endpoint *endpoint, struct upstream_call *call)
         return status;
     }
     pool->conn_count++;
-    status = stream_connect(&conn->stream, resolver_next(&endpoint->resolver));
+    status = connect_stream(conn);
     if (status != STATUS_OK) {
         conn_close(conn);
         return status;

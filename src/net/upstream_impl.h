@@ -37,6 +37,7 @@ enum call_state {
 
 struct endpoint {
     struct upstream_pool *pool;
+    const struct upstream_endpoint *opts;
     struct resolver resolver;
     struct buf host_line;      /* "Host: …" and the empty line; the end of any head sent there */
     struct list idle;          /* connections, the one used last first */

@@ -260,11 +260,18 @@ static void fail(struct redis_link *link, const char *reason)
     redis_link_drop(link, REDIS_FINDING_NONE, slice_str(reason));
 }
 
+/* TLS knows better why than we do. */
+static const char *trouble_or(const struct stream *stream, const char *reason)
+{
+    const char *trouble = stream_trouble(stream);
+    return trouble[0] ? trouble : reason;
+}
+
 static void on_connected(struct stream *stream, enum status status)
 {
     struct redis_link *link = container_of(stream, struct redis_link, stream);
     if (status != STATUS_OK) {
-        fail(link, "connect failed");
+        fail(link, trouble_or(stream, "connect failed"));
         return;
     }
     set_deadline(link, link->opts->timeout_ms);
@@ -281,7 +288,8 @@ static void on_connected(struct stream *stream, enum status status)
 static void on_ended(struct stream *stream, enum stream_end end)
 {
     fail(container_of(stream, struct redis_link, stream),
-         end == STREAM_END_EOF ? "closed by the server" : "connection reset");
+         trouble_or(stream,
+                    end == STREAM_END_EOF ? "closed by the server" : "connection reset"));
 }
 
 static void on_drained(struct stream *stream)
@@ -321,12 +329,23 @@ static const struct stream_handlers stream_handlers = {
     .closed = on_closed,
 };
 
+static enum status open_stream(struct redis_link *link)
+{
+    const struct redis_opts *opts = link->opts;
+    enum status status =
+        stream_init(&link->stream, link->loop, &stream_handlers, REDIS_OUT_CEILING);
+    if (status == STATUS_OK && opts->tls_context)
+        status = stream_secure(&link->stream, opts->tls_context, opts->host);
+    if (status == STATUS_OK)
+        status = stream_connect(&link->stream, resolver_next(&link->resolver));
+    return status;
+}
+
 /* There is an address. */
 static void begin_connect(struct redis_link *link)
 {
     link->state = LINK_CONNECTING;
-    if (stream_init(&link->stream, link->loop, &stream_handlers, REDIS_OUT_CEILING) != STATUS_OK ||
-        stream_connect(&link->stream, resolver_next(&link->resolver)) != STATUS_OK)
+    if (open_stream(link) != STATUS_OK)
         fail(link, "no socket");
 }
 

@@ -100,6 +100,8 @@ struct upstream_stats {
     uint64_t connects, connect_failures, reuses,
         restarts; /* restarts: calls begun again before a byte was sent */
     uint32_t in_flight, queued, idle;
+    uint64_t tls_failures;   /* connections that TLS ended, before they were there or after */
+    const char *tls_trouble; /* why, of the last one; static storage, NULL: none yet */
 };
 
 /* The interface, so that tests run the gateway on a fake. */
