@@ -18,6 +18,7 @@
 #include <postern/config/config.h>
 
 #define BUILD_MAX_LISTENERS 16u
+#define BUILD_MAX_PROXIES 256u
 #define BUILD_MAX_UPSTREAMS 1024u
 #define BUILD_MAX_ROUTES 400u /* each has some 140 metric cells, of METRICS_MAX_CELLS */
 
@@ -29,10 +30,17 @@ struct build {
     struct arena *scratch; /* nodes, report and copies of secrets: gone after the build */
     struct report *report;
     struct node *root;
+    struct node **listen_nodes;   /* by index, as config->listen */
     struct node **upstream_nodes; /* by index, as config->upstreams */
     struct node **route_nodes;    /* by index, as config->routes */
     struct secret_note *secrets;  /* to be wiped from `scratch` */
     bool no_memory;
+};
+
+/* What one listener's map is read into. */
+struct listener_settings {
+    struct listen_opts opts;
+    struct tls_certificate single; /* of one that has no list of them */
 };
 
 /* What one upstream's map is read into; its parts go to two arrays of the config. */
@@ -58,6 +66,10 @@ struct slice build_copy(struct build *build, struct slice text);
  * for unknown keys and missing settings. */
 void settings_read(struct build *build, const struct scope *scope, struct node *map, void *target);
 
+/* Puts the settings of the route's preset, if it names one, under those it gives itself. An unknown
+ * name is left to the setting's reader. */
+void preset_lay_under(struct build *build, struct node *route);
+
 /* The part of it that refuses keys no row has: unknown.c. */
 void unknown_keys_refuse(struct build *build, const struct scope *scope, struct node *map);
 
@@ -66,6 +78,20 @@ bool build_is_value(struct build *build, const struct setting *setting, struct n
 
 /* Adds "did you mean" to the last finding, when a suggestion was found. */
 void build_suggest(struct build *build, const struct suggestion *suggestion);
+
+/* The node at `path` below `map`, when it was given and could be used; NULL otherwise. */
+struct node *build_sound(struct node *map, const char *path);
+
+/* As build_sound, but NULL also for what only a preset gives: nobody is told that a setting is of
+ * no use when he did not write it. */
+struct node *build_own(struct node *map, const char *path);
+
+/* True when a node below `node`, or itself, was refused. */
+bool build_has_refused(const struct node *node);
+
+/* Reads one word out of `count`, text_of(0 …), into *ret_value. False: reported. */
+bool build_read_named(struct build *build, const struct setting *setting, struct node *node,
+                      unsigned count, const char *(*text_of)(unsigned value), unsigned *ret_value);
 
 /* Reads a list of at most `max` values (one value stands for a list of one) by `read_item`, which
  * gets only values that are not empty. */
@@ -95,6 +121,15 @@ void checks_run(struct build *build);
 
 /* Those of the routes: check_routes.c. */
 void checks_run_routes(struct build *build);
+
+/* Those of TLS and of the PROXY protocol: check_tls.c. */
+void checks_run_tls(struct build *build);
+
+/* Those of the routes' signatures: check_signature.c. */
+void checks_run_signatures(struct build *build);
+
+/* Those of the routes' handshakes, fingerprints, replays, rates and presets: check_door.c. */
+void checks_run_door(struct build *build);
 
 /* Those of deliveries, a route's and an upstream's: check_delivery.c. */
 void checks_run_delivery(struct build *build);

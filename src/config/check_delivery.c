@@ -9,16 +9,9 @@
 
 #define DAY_MS UINT64_C(86400000)
 
-/* The node at `path`, when it was given and could be used. */
-static const struct node *sound(struct node *map, const char *path)
-{
-    const struct node *node = node_find(map, path);
-    return node && node->kind != NODE_BROKEN && !node->refused ? node : NULL;
-}
-
 static bool is_refused(struct node *map, const char *path)
 {
-    return node_find(map, path) && !sound(map, path);
+    return node_find(map, path) && !build_sound(map, path);
 }
 
 static void check_back_off(struct build *build, size_t index)
@@ -31,8 +24,8 @@ static void check_back_off(struct build *build, size_t index)
     char base[VALUE_TEXT_SIZE], cap[VALUE_TEXT_SIZE];
     value_format_duration(retry->base_ms, base);
     value_format_duration(retry->cap_ms, cap);
-    const struct node *given = sound(map, "retry.base");
-    report_error(build->report, build_mark(given ? given : sound(map, "retry.cap"), map),
+    const struct node *given = build_sound(map, "retry.base");
+    report_error(build->report, build_mark(given ? given : build_sound(map, "retry.cap"), map),
                  "retry.base %s is longer than retry.cap %s", base, cap);
     report_hint(build->report, "the back-off begins at base and doubles up to cap");
 }
@@ -49,8 +42,8 @@ static void check_max_age(struct build *build, size_t index)
     char age[VALUE_TEXT_SIZE], retention[VALUE_TEXT_SIZE];
     value_format_duration(route->retry.max_age_ms, age);
     value_format_duration(retention_ms, retention);
-    const struct node *given = sound(map, "retry.max_age");
-    report_error(build->report, build_mark(given ? given : sound(map, "mode"), map),
+    const struct node *given = build_sound(map, "retry.max_age");
+    report_error(build->report, build_mark(given ? given : build_sound(map, "mode"), map),
                  "retry.max_age %s has to be a day or more below journal.retention %s", age,
                  retention);
     report_hint(build->report, "events that still wait would be deleted with their day; take a "
@@ -59,7 +52,7 @@ static void check_max_age(struct build *build, size_t index)
 
 static void warn_unused(struct build *build, size_t index, const char *path, const char *hint)
 {
-    const struct node *node = sound(build->route_nodes[index], path);
+    const struct node *node = build_own(build->route_nodes[index], path);
     if (!node)
         return;
     report_finding(build->report, SEVERITY_WARNING, node->at, "%s is not used with mode: queue",
@@ -78,7 +71,7 @@ static void check_unused(struct build *build, size_t index)
 static void check_burst(struct build *build, size_t index)
 {
     struct node *map = build->upstream_nodes[index];
-    const struct node *burst = sound(map, "burst");
+    const struct node *burst = build_sound(map, "burst");
     if (!burst || node_find(map, "rate"))
         return;
     report_finding(build->report, SEVERITY_WARNING, burst->at, "burst does nothing without a rate");

@@ -6,13 +6,6 @@
 #include "build.h"
 #include "values.h"
 
-/* A node that was given and could be used. */
-static struct node *sound(const struct build *build, const char *path)
-{
-    struct node *node = node_find(build->root, path);
-    return node && node->kind != NODE_BROKEN && !node->refused ? node : NULL;
-}
-
 static struct mark mark_of(const struct build *build, const char *path)
 {
     return build_mark(node_find(build->root, path), build->root);
@@ -46,6 +39,15 @@ static void derive_spool(struct build *build)
     config->spool_given = false;
 }
 
+/* Duplicates are always counted on their own; without numbers of their own, by the same ones. */
+static void derive_rate(struct rate_opts *rate)
+{
+    if (rate->duplicate_interval_us == 0)
+        rate->duplicate_interval_us = rate->interval_us;
+    if (rate->duplicate_burst == 0)
+        rate->duplicate_burst = rate->burst;
+}
+
 /* A redirect is no delivery, while a sender that gets it from a proxy route can follow it. */
 static void derive_route(struct build *build, size_t index)
 {
@@ -53,6 +55,7 @@ static void derive_route(struct build *build, size_t index)
     bool queued = route->mode == ROUTE_QUEUE;
     if (queued)
         route->ack = ACK_DURABLE;
+    derive_rate(&route->rate);
     if (node_find(build->route_nodes[index], "success"))
         return;
     route->success[0] = (struct status_range){200, 299};
@@ -84,7 +87,7 @@ void build_derive(struct build *build)
 
 static void check_needs_url(struct build *build, const char *store, const char *url)
 {
-    struct node *node = sound(build, store);
+    struct node *node = build_sound(build->root, store);
     if (!node || node_find(build->root, url))
         return;
     build_refuse(build, node, "%s is %.*s, and there is no %s", store, (int)node->text.len,
@@ -94,7 +97,7 @@ static void check_needs_url(struct build *build, const char *store, const char *
 
 static void check_unused_url(struct build *build, const char *store, const char *url)
 {
-    const struct node *node = sound(build, url);
+    const struct node *node = build_sound(build->root, url);
     if (!node)
         return;
     report_finding(build->report, SEVERITY_WARNING, node->at, "%s is not used", url);
@@ -103,7 +106,7 @@ static void check_unused_url(struct build *build, const char *store, const char 
 
 static void check_unused_spool(struct build *build)
 {
-    const struct node *spool = sound(build, "journal.spool");
+    const struct node *spool = build_sound(build->root, "journal.spool");
     if (!spool || node_is_empty(spool) || spool->count == 0 || spool_is_off(build))
         return;
     report_finding(build->report, SEVERITY_WARNING, spool->at, "journal.spool is not used");
@@ -220,6 +223,9 @@ void checks_run(struct build *build)
     check_order(build, "limits.target", config->http.target_bytes, "limits.headers",
                 config->http.head_bytes);
     check_journal_buffer(build);
+    checks_run_tls(build);
     checks_run_routes(build);
+    checks_run_signatures(build);
+    checks_run_door(build);
     checks_run_delivery(build);
 }

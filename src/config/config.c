@@ -133,22 +133,30 @@ enum status config_load(const char *path, struct buf *report, struct config **re
     return status;
 }
 
-static void wipe_sign_keys(const struct config *config)
+static void wipe_route(const struct route_opts *route)
+{
+    secret_wipe(route->sign_key);
+    secret_wipe(route->handshake.token);
+    for (size_t i = 0; i < route->verify.secret_count; i++)
+        secret_wipe(route->verify.secrets[i]);
+}
+
+static void wipe_secrets(const struct config *config)
 {
     for (size_t i = 0; i < config->upstream_count; i++)
         secret_wipe(config->lanes[i].sign_key);
     for (size_t i = 0; i < config->route_count; i++)
-        secret_wipe(config->routes[i].sign_key);
+        wipe_route(&config->routes[i]);
+    secret_wipe(config->admin_token);
+    secret_wipe(config->redis.password);
+    secret_wipe(config->postgres.url);
 }
 
 void config_free(struct config *config)
 {
     if (!config)
         return;
-    wipe_sign_keys(config);
-    secret_wipe(config->admin_token);
-    secret_wipe(config->redis.password);
-    secret_wipe(config->postgres.url);
+    wipe_secrets(config);
     arena_done(&config->arena);
     free(config);
 }

@@ -26,6 +26,17 @@ struct node *node_find(struct node *map, const char *path)
     return node;
 }
 
+void node_append(struct node *parent, struct node *child)
+{
+    child->next = NULL;
+    if (parent->last)
+        parent->last->next = child;
+    else
+        parent->first = child;
+    parent->last = child;
+    parent->count++;
+}
+
 bool node_is_empty(const struct node *node)
 {
     return node->kind == NODE_SCALAR && node->plain &&

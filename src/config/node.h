@@ -30,6 +30,7 @@ struct node {
     enum node_kind kind;
     bool plain;         /* scalars: written without quotes */
     bool refused;       /* a reader reported it: what was made of it is a default, not its value */
+    bool preset;        /* it stands in the preset its route names, not in the file */
     struct mark at;     /* where its text begins */
     uint32_t end_line;  /* where it ends */
     struct slice key;   /* inside a map */
@@ -37,6 +38,7 @@ struct node {
     struct slice text;  /* scalars */
     struct node *first, *last; /* maps and lists */
     struct node *next;         /* sibling */
+    const struct node *under;  /* what the route's preset would have said in its place */
     size_t count;              /* of children */
 };
 
@@ -52,6 +54,9 @@ struct node *node_child(const struct node *map, struct slice key);
 
 /* The value at a dotted path below `map`, "redis.timeout", or NULL. */
 struct node *node_find(struct node *map, const char *path);
+
+/* Puts `child` behind the children of a map or list. */
+void node_append(struct node *parent, struct node *child);
 
 /* True for a value that was left out after its key: nothing, "~" or "null". */
 bool node_is_empty(const struct node *node);

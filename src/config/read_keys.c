@@ -5,6 +5,7 @@
  *   key: payload
  *   key: {payload: {canonical: true, include: [a.b], exclude: ["items.*.etag"]}}
  *   key: {header: X-Event-Id}         {query: id}
+ *   key: {header: Idempotency-Key, structured: true}
  *   key: {json: [id, data.id]}        the first that is there
  *   key: {fields: [run_id, status]}   all of them
  *   key: [{header: X-Event-Id}, {json: id}, payload]
@@ -47,7 +48,7 @@ static bool is_token(struct slice text)
     return text.len > 0 && text.len <= MAX_NAME_BYTES;
 }
 
-static bool read_header_rule(struct build *build, struct node *node, struct key_rule *rule)
+bool header_name_read(struct build *build, struct node *node, struct slice *ret_name)
 {
     if (!is_text(build, node))
         return false;
@@ -55,8 +56,19 @@ static bool read_header_rule(struct build *build, struct node *node, struct key_
         build_refuse(build, node, "\"%.*s\" is not the name of a header", SHOWN(node->text));
         return false;
     }
-    rule->name = build_copy(build, node->text);
+    *ret_name = build_copy(build, node->text);
     return true;
+}
+
+SETTING_READER(read_header_name)
+{
+    if (build_is_value(build, setting, node))
+        (void)header_name_read(build, node, target);
+}
+
+static bool read_header_rule(struct build *build, struct node *node, struct key_rule *rule)
+{
+    return header_name_read(build, node, &rule->name);
 }
 
 static bool read_query_rule(struct build *build, struct node *node, struct key_rule *rule)
@@ -117,6 +129,18 @@ static bool read_paths_rule(struct build *build, struct node *node, struct key_r
     return paths && read_paths(build, node, max, paths, &rule->path_count);
 }
 
+/* Reads an option that is true or false. False: reported. */
+static bool read_option(struct build *build, struct node *node, bool *ret_is_true)
+{
+    bool is_true = node->kind == NODE_SCALAR && slice_eq(node->text, SLICE("true"));
+    bool is_false = node->kind == NODE_SCALAR && slice_eq(node->text, SLICE("false"));
+    if (is_true || is_false)
+        *ret_is_true = is_true;
+    else if (node->kind != NODE_BROKEN)
+        build_refuse(build, node, "%.*s must be true or false", SHOWN(node->key));
+    return is_true || is_false;
+}
+
 /* ---- options of payload ---- */
 
 /* What was given of them. */
@@ -145,17 +169,14 @@ static bool sort_options(struct build *build, struct node *node, struct payload_
 static bool read_canonical(struct build *build, struct node *node, bool selects,
                            bool *ret_canonical)
 {
-    bool is_true = node && node->kind == NODE_SCALAR && slice_eq(node->text, SLICE("true"));
-    bool is_false = node && node->kind == NODE_SCALAR && slice_eq(node->text, SLICE("false"));
-    if (node && !is_true && !is_false) {
-        build_refuse(build, node, "canonical must be true or false");
+    bool canonical = selects;
+    if (node && !read_option(build, node, &canonical))
         return false;
-    }
-    if (is_false && selects) {
+    if (selects && !canonical) {
         build_refuse(build, node, "include and exclude need the canonical form");
         return false;
     }
-    *ret_canonical = is_true || selects;
+    *ret_canonical = canonical;
     return true;
 }
 
@@ -217,19 +238,30 @@ static void refuse_form(struct build *build, struct node *node, struct mark at, 
         hint_forms(build);
 }
 
+static bool read_structured(struct build *build, struct node *node, struct key_rule *rule)
+{
+    if (rule->kind == KEY_HEADER)
+        return read_option(build, node, &rule->structured);
+    build_refuse(build, node, "structured is an option of header");
+    return false;
+}
+
 static bool read_map_rule(struct build *build, struct node *node, struct key_rule *rule)
 {
-    if (node->count != 1) {
-        build_refuse(build, node, "a rule of a key has one kind, not %zu", node->count);
+    struct node *structured = node_child(node, SLICE("structured"));
+    if (node->count != (structured ? 2 : 1)) {
+        build_refuse(build, node, "a rule of a key has one kind, not %zu",
+                     structured ? node->count - 1 : node->count);
         report_hint(build->report, "rules tried in order are a list: [{header: A}, {json: b}]; "
                                    "values that count together are {fields: [a, b]}");
         return false;
     }
-    struct node *child = node->first;
+    struct node *child = structured == node->first ? structured->next : node->first;
     for (size_t i = 0; i < sizeof(FORMS) / sizeof(FORMS[0]); i++)
         if (slice_eq(child->key, slice_str(FORMS[i].word))) {
             rule->kind = FORMS[i].kind;
-            return child->kind != NODE_BROKEN && FORMS[i].read(build, child, rule);
+            return child->kind != NODE_BROKEN && FORMS[i].read(build, child, rule) &&
+                   (!structured || read_structured(build, structured, rule));
         }
     refuse_form(build, node, child->key_at, child->key);
     return false;
@@ -274,16 +306,16 @@ SETTING_READER(read_keys)
 
 static bool read_scope_header(struct build *build, struct node *item, struct key_scope *scope)
 {
-    struct key_rule header = {.kind = KEY_HEADER};
+    struct slice name;
     if (item->kind != NODE_MAP || item->count != 1 ||
         !slice_eq(item->first->key, SLICE("header"))) {
         build_refuse(build, item, "this is not a part of a scope");
         report_hint(build->report, "method, path, {header: X-Tenant}, or a list of these");
         return false;
     }
-    if (item->first->kind == NODE_BROKEN || !read_header_rule(build, item->first, &header))
+    if (item->first->kind == NODE_BROKEN || !header_name_read(build, item->first, &name))
         return false;
-    *scope = (struct key_scope){.kind = KEY_SCOPE_HEADER, .name = header.name};
+    *scope = (struct key_scope){.kind = KEY_SCOPE_HEADER, .name = name};
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Readers of what concerns the process as a whole: workers, listeners, admin access, log format;
- * and the text checks that several scopes share.
+ * Readers of what concerns the process as a whole: workers, listeners, trusted proxies, admin
+ * access, log format; and the text checks that several scopes share.
  */
 #include "readers.h"
 #include "text.h"
@@ -70,10 +70,27 @@ static const struct node *same_listener(const struct node *list, const struct no
     return NULL;
 }
 
-static void read_listener(struct build *build, const struct node *list, struct node *item,
-                          struct listen_opts *opts)
+/* A list of one, out of the pair that stands without one. */
+static void take_single(struct build *build, struct listener_settings *settings)
 {
-    settings_read(build, &SCOPE_LISTENER, item, opts);
+    if (settings->single.certificate.len == 0 || settings->opts.tls.certificate_count > 0)
+        return;
+    struct tls_certificate *certificate = build_alloc(build, sizeof(*certificate));
+    if (!certificate)
+        return;
+    *certificate = settings->single;
+    settings->opts.tls.certificates = certificate;
+    settings->opts.tls.certificate_count = 1;
+}
+
+static void read_listener(struct build *build, const struct node *list, struct node *item)
+{
+    struct config *config = build->config;
+    struct listener_settings settings = {.single = {.key = {.len = 0}}};
+    settings_read(build, &SCOPE_LISTENER, item, &settings);
+    take_single(build, &settings);
+    build->listen_nodes[config->listen_count] = item;
+    config->listen[config->listen_count++] = settings.opts;
     const struct node *same = same_listener(list, item);
     if (!same ||
         (same->text.len > 1 && slice_eq(slice_skip(same->text, same->text.len - 2), SLICE(":0"))))
@@ -92,14 +109,50 @@ SETTING_READER(read_listeners)
         return;
     }
     config->listen = build_alloc(build, node->count * sizeof(struct listen_opts));
-    if (!config->listen)
+    build->listen_nodes = build_alloc(build, node->count * sizeof(struct node *));
+    if (!config->listen || !build->listen_nodes)
         return;
     for (struct node *item = node->first; item; item = item->next) {
         if (item->kind == NODE_MAP)
-            read_listener(build, node, item, &config->listen[config->listen_count++]);
+            read_listener(build, node, item);
         else if (item->kind != NODE_BROKEN)
             build_refuse(build, item, "a listener must be a map: {address: 0.0.0.0:8080}");
     }
+}
+
+/* The networks of the file while they are read. */
+struct networks {
+    struct network *list;
+    size_t count;
+};
+
+static void read_network(struct build *build, struct node *item, void *target)
+{
+    struct networks *networks = target;
+    if (network_parse(item->text, &networks->list[networks->count]) != STATUS_OK) {
+        build_refuse(build, item, "\"%.*s\" is not an address or network", SHOWN(item->text));
+        report_hint(build->report, "write 10.0.0.5, 10.0.0.0/8, \"::1\" or \"2001:db8::/32\", with "
+                                   "no bits set below the prefix");
+        return;
+    }
+    networks->count++;
+    if (item->text.len < 2 || !slice_eq(slice_skip(item->text, item->text.len - 2), SLICE("/0")))
+        return;
+    report_finding(build->report, SEVERITY_WARNING, item->at,
+                   "everyone is a trusted proxy: any client may say that it is another");
+}
+
+SETTING_READER(read_proxies)
+{
+    struct config *config = target;
+    size_t room = node_item_count(node) < BUILD_MAX_PROXIES ? node_item_count(node)
+                                                            : BUILD_MAX_PROXIES;
+    struct networks networks = {.list = build_alloc(build, room * sizeof(struct network))};
+    if (!networks.list)
+        return;
+    build_read_items(build, setting, node, BUILD_MAX_PROXIES, read_network, &networks);
+    config->trusted_proxies = networks.list;
+    config->trusted_proxy_count = networks.count;
 }
 
 SETTING_READER(read_token)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Readers of the routes: the list, what they match, which upstream they name, which statuses they
- * take for a success. Their keys are read_keys.c's.
+ * Readers of the routes: the list, what they match, which upstream they name, how duplicates are
+ * answered, which statuses they take for a success. Their keys are read_keys.c's.
  */
 #include "readers.h"
 #include "suggest.h"
@@ -18,6 +18,7 @@ static void read_route(struct build *build, struct node *node)
     build->route_nodes[config->route_count++] = node;
     route->body_bytes = config->body_bytes;
     route->upstream = SIZE_MAX; /* until it is found: checks pass over it */
+    preset_lay_under(build, node);
     if (node->kind == NODE_MAP)
         settings_read(build, &SCOPE_ROUTE, node, route);
     else
@@ -64,7 +65,7 @@ const char *check_route_path(struct slice text)
     return NULL;
 }
 
-static bool is_host_text(struct slice host)
+bool host_is_name(struct slice host)
 {
     if (slice_starts(host, SLICE("*.")))
         host = slice_skip(host, 2);
@@ -95,7 +96,7 @@ SETTING_READER(read_host)
     struct slice *host = target;
     if (!build_is_value(build, setting, node))
         return;
-    if (!is_host_text(node->text) && !is_bracketed_address(node->text)) {
+    if (!host_is_name(node->text) && !is_bracketed_address(node->text)) {
         build_refuse(build, node, "\"%.*s\" is not a host name", SHOWN(node->text));
         report_hint(build->report, "%s, without a port", setting->form);
         return;
@@ -162,19 +163,73 @@ SETTING_READER(read_upstream_name)
 
 SETTING_READER(read_duplicate)
 {
-    uint16_t *status = target;
-    uint64_t number;
+    struct route_opts *route = target;
+    uint64_t number = 200;
     if (!build_is_value(build, setting, node))
         return;
-    if (slice_eq(node->text, SLICE("ack")))
-        *status = 200;
-    else if (slice_eq(node->text, SLICE("replay")))
-        build_refuse(build, node, "\"duplicate: replay\" is not supported by this version yet");
-    else if (value_count(node->text, &number) || number < setting->min || number > setting->max)
-        build_refuse(build, node, "duplicate must be ack or a status from 200 to 599, not \"%.*s\"",
+    bool is_replay = slice_eq(node->text, SLICE("replay"));
+    if (!is_replay && !slice_eq(node->text, SLICE("ack")) &&
+        (value_count(node->text, &number) || number < setting->min || number > setting->max)) {
+        build_refuse(build, node,
+                     "duplicate must be ack, replay or a status from 200 to 599, not \"%.*s\"",
                      SHOWN(node->text));
+        return;
+    }
+    route->replay.enabled = is_replay;
+    route->duplicate_status = (uint16_t)number;
+}
+
+/* What belongs to one response, one connection or one client, or is ours to write. */
+static bool is_replayable(struct slice header)
+{
+    static const char *const never[] = {"Set-Cookie",
+                                        "Set-Cookie2",
+                                        "Connection",
+                                        "Keep-Alive",
+                                        "TE",
+                                        "Proxy-Connection",
+                                        "Proxy-Authenticate",
+                                        "Proxy-Authorization",
+                                        "Trailer",
+                                        "Transfer-Encoding",
+                                        "Upgrade",
+                                        "Content-Length",
+                                        "Date",
+                                        "Idempotent-Replayed"};
+    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+        if (slice_ieq(header, slice_str(never[i])))
+            return false;
+    struct slice ours = SLICE("Postern-");
+    return header.len < ours.len || !slice_ieq(slice_of(header.data, ours.len), ours);
+}
+
+static bool is_kept(const struct replay_opts *replay, struct slice header)
+{
+    for (size_t i = 0; i < replay->header_count; i++)
+        if (slice_ieq(replay->headers[i], header))
+            return true;
+    return false;
+}
+
+static void read_replay_header(struct build *build, struct node *item, void *target)
+{
+    struct replay_opts *replay = target;
+    struct slice name;
+    if (!header_name_read(build, item, &name))
+        return;
+    if (!is_replayable(name))
+        build_refuse(build, item, "%.*s can't be replayed", SHOWN(name));
+    else if (is_kept(replay, name))
+        build_refuse(build, item, "%.*s is given twice", SHOWN(name));
     else
-        *status = (uint16_t)number;
+        replay->headers[replay->header_count++] = name;
+}
+
+SETTING_READER(read_replay_headers)
+{
+    struct replay_opts *replay = target;
+    replay->header_count = 0;
+    build_read_items(build, setting, node, REPLY_MAX_FIELDS, read_replay_header, replay);
 }
 
 /* "204", or "2xx". */

@@ -40,10 +40,8 @@ static const char *parse_database(struct slice path, uint32_t *ret_database)
 
 static const char *check_redis_url(const struct url *url)
 {
-    if (slice_eq(url->scheme, SLICE("rediss")))
-        return "rediss:// is not supported by this version yet";
-    if (!slice_eq(url->scheme, SLICE("redis")))
-        return "its scheme is not redis://";
+    if (!slice_eq(url->scheme, SLICE("redis")) && !slice_eq(url->scheme, SLICE("rediss")))
+        return "its scheme is not redis:// or rediss://";
     if (url->has_user && !url->has_password)
         return "a user without a password; a password alone is written redis://:password@host";
     return NULL;
@@ -77,6 +75,7 @@ static const char *fill_redis(struct build *build, struct slice text, struct red
         problem = decode(build, url.password, &filled.password);
     if (problem)
         return problem;
+    filled.tls.enabled = slice_eq(url.scheme, SLICE("rediss"));
     filled.host = build_copy(build, url.host);
     filled.port = url.port ? url.port : REDIS_PORT;
     *redis = filled;

@@ -7,6 +7,7 @@
 #include "url.h"
 
 #define HTTP_PORT 80u
+#define HTTPS_PORT 443u
 #define MAX_ENDPOINTS 64u
 
 static void read_upstream(struct build *build, struct node *node)
@@ -46,10 +47,8 @@ SETTING_READER(read_upstreams)
 
 static const char *check_endpoint(const struct url *url)
 {
-    if (slice_eq(url->scheme, SLICE("https")))
-        return "https:// endpoints are not supported by this version yet";
-    if (!slice_eq(url->scheme, SLICE("http")))
-        return "its scheme is not http://";
+    if (!slice_eq(url->scheme, SLICE("http")) && !slice_eq(url->scheme, SLICE("https")))
+        return "its scheme is not http:// or https://";
     if (url->has_user)
         return "a user is not allowed in it";
     if (url->rest.len > 0 && !slice_eq(url->rest, SLICE("/")))
@@ -61,6 +60,7 @@ static const char *check_endpoint(const struct url *url)
 struct endpoints {
     struct upstream_endpoint *list;
     size_t count;
+    bool any_secure;
 };
 
 static void read_endpoint(struct build *build, struct node *item, void *target)
@@ -72,12 +72,16 @@ static void read_endpoint(struct build *build, struct node *item, void *target)
         problem = check_endpoint(&url);
     if (problem) {
         build_refuse(build, item, "this endpoint can't be used: %s", problem);
-        report_hint(build->report, "write \"http://host:port\"");
+        report_hint(build->report, "write \"http://host:port\" or \"https://host:port\"");
         return;
     }
+    bool secure = slice_eq(url.scheme, SLICE("https"));
+    uint16_t standard_port = secure ? HTTPS_PORT : HTTP_PORT;
+    endpoints->any_secure |= secure;
     endpoints->list[endpoints->count++] =
         (struct upstream_endpoint){.host = build_copy(build, url.host),
-                                   .port = url.port ? url.port : HTTP_PORT,
+                                   .port = url.port ? url.port : standard_port,
+                                   .secure = secure,
                                    .authority = build_copy(build, url.authority)};
 }
 
@@ -91,4 +95,5 @@ SETTING_READER(read_endpoints)
     build_read_items(build, setting, node, MAX_ENDPOINTS, read_endpoint, &endpoints);
     opts->endpoints = endpoints.list;
     opts->endpoint_count = endpoints.count;
+    opts->tls.enabled = endpoints.any_secure;
 }

@@ -11,8 +11,8 @@
 
 #include <inttypes.h>
 
-static const struct scope *const SCOPES[] = {&SCOPE_ROOT, &SCOPE_LISTENER, &SCOPE_UPSTREAM,
-                                             &SCOPE_ROUTE};
+static const struct scope *const SCOPES[] = {&SCOPE_ROOT, &SCOPE_LISTENER, &SCOPE_CERTIFICATE,
+                                             &SCOPE_UPSTREAM, &SCOPE_ROUTE};
 #define SCOPE_COUNT (sizeof(SCOPES) / sizeof(SCOPES[0]))
 
 static void put_words(const struct word *words, bool later, struct text *text)
@@ -73,8 +73,7 @@ static void put_scope(const struct scope *scope, struct text *text)
     text_put(text, "### %s\n\n", scope->title);
     text_put(text, "| setting | default | may be | meaning |\n|---|---|---|---|\n");
     for (size_t i = 0; i < scope->count; i++)
-        if (scope->settings[i].kind != SETTING_LATER)
-            put_row(&scope->settings[i], text);
+        put_row(&scope->settings[i], text);
     text_put(text, "\n");
 }
 
@@ -90,8 +89,6 @@ static void put_later(const struct scope *scope, struct text *text)
 {
     for (size_t i = 0; i < scope->count; i++) {
         const struct setting *setting = &scope->settings[i];
-        if (setting->kind == SETTING_LATER)
-            text_put(text, "- `%s%s`: %s\n", scope->prefix, setting->path, setting->help);
         if (!has_later_word(setting))
             continue;
         text_put(text, "- `%s%s`: ", scope->prefix, setting->path);
@@ -108,8 +105,6 @@ enum status config_reference(struct buf *buf)
     text_put(&text, "### Known, and refused by this version\n\n");
     for (size_t i = 0; i < SCOPE_COUNT; i++)
         put_later(SCOPES[i], &text);
-    text_put(&text, "- `routes[].duplicate`: `replay`\n"
-                    "- `upstreams.NAME.endpoints`: `https://…`\n"
-                    "- `dedup.redis.url`: `rediss://…`\n\n");
+    text_put(&text, "\n");
     return text.status;
 }

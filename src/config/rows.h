@@ -21,4 +21,38 @@
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
 
+/* The rows of a struct tls_client_opts below `path`; at(member) is its target, `host` the one that
+ * is connected to. */
+#define TLS_CLIENT_ROWS(path_, at, host)                                                           \
+    {.path = path_ ".ca",                                                                          \
+     .kind = SETTING_CUSTOM,                                                                       \
+     at(ca),                                                                                       \
+     .read = read_tls_file,                                                                        \
+     .otherwise = "the system's store",                                                            \
+     .form = "a PEM file",                                                                         \
+     .help = "Who may have signed the server's certificate."},                                     \
+        {.path = path_ ".certificate",                                                             \
+         .kind = SETTING_CUSTOM,                                                                   \
+         at(certificate),                                                                          \
+         .read = read_tls_file,                                                                    \
+         .form = "a PEM file, the leaf first",                                                     \
+         .help = "Certificate shown to the server, for those that ask; with its `key`."},          \
+        {.path = path_ ".key",                                                                     \
+         .kind = SETTING_CUSTOM,                                                                   \
+         at(key),                                                                                  \
+         .read = read_tls_file,                                                                    \
+         .form = "a PEM file",                                                                     \
+         .help = "Key of that certificate."},                                                      \
+        {.path = path_ ".server_name",                                                             \
+         .kind = SETTING_CUSTOM,                                                                   \
+         at(server_name),                                                                          \
+         .read = read_server_name,                                                                 \
+         .otherwise = host,                                                                        \
+         .form = "a host name or numeric address",                                                 \
+         .help = "Whom the server's certificate has to name; asked for by SNI."},                  \
+    {                                                                                              \
+        .path = path_ ".verify", .kind = SETTING_WORD, at(insecure), .words = TLS_VERIFY_WORDS,    \
+        .standard = "true", .help = "`false`: whoever answers is believed. For tests only."        \
+    }
+
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rows of the file's top level, and of one listener. Bounds are there to catch slips (a unit
- * too large by a thousand), not to judge a machine.
+ * The rows of the file's top level. Bounds are there to catch slips (a unit too large by a
+ * thousand), not to judge a machine.
  */
 #include "schema.h"
 
@@ -9,6 +9,7 @@
 #include "rows.h"
 
 #define CONF(member) AT(struct config, member)
+#define REDIS_TLS(member) CONF(redis.tls.member)
 
 static const struct word DEDUP_STORES[] = {
     {"redis", DEDUP_REDIS, false}, {"memory", DEDUP_MEMORY, false}, {NULL, 0, false}};
@@ -19,19 +20,6 @@ static const struct word LOG_LEVELS[] = {{"debug", LOG_DEBUG, false},
                                          {"warn", LOG_WARN, false},
                                          {"error", LOG_ERROR, false},
                                          {NULL, 0, false}};
-
-static const struct setting LISTENER[] = {
-    {.path = "address",
-     .kind = SETTING_CUSTOM,
-     AT(struct listen_opts, address),
-     .read = read_address,
-     .required = true,
-     .form = "\"0.0.0.0:8080\" or \"[::]:8080\"",
-     .help = "Numeric address and port to accept clients on. `[::]` takes IPv4 as well."},
-    {.path = "tls", .kind = SETTING_LATER, .help = "Certificate and key of this listener."},
-};
-
-const struct scope SCOPE_LISTENER = {"Listeners", "listen[].", LISTENER, COUNT(LISTENER)};
 
 static const struct setting ROOT[] = {
     {.path = "workers",
@@ -55,6 +43,13 @@ static const struct setting ROOT[] = {
      .required = true,
      .form = "a list: `- address: 0.0.0.0:8080`",
      .help = "Where clients connect; 1 … 16 listeners."},
+    {.path = "trusted_proxies",
+     .kind = SETTING_CUSTOM,
+     .read = read_proxies,
+     .otherwise = "none",
+     .form = "a list of addresses and networks: `[10.0.0.0/8, \"::1\"]`",
+     .help = "Who may say for whom it speaks, by `X-Forwarded-For`, `Forwarded` or the PROXY "
+             "protocol; from anyone else these are overwritten. At most 256."},
     {.path = "admin.enabled",
      .kind = SETTING_FLAG,
      CONF(admin_enabled),
@@ -83,9 +78,11 @@ static const struct setting ROOT[] = {
      .kind = SETTING_CUSTOM,
      CONF(redis),
      .read = read_redis_url,
-     .form = "`redis://[user[:password]@]host[:port][/database]`, or `env:NAME`, `file:PATH`",
+     .form = "`redis://[user[:password]@]host[:port][/database]`, `rediss://…` for TLS, or "
+             "`env:NAME`, `file:PATH`",
      .help = "Redis 7.0 or newer, or Valkey. Port 6379 and database 0 unless given; user and "
              "password percent-encoded."},
+    TLS_CLIENT_ROWS("dedup.redis.tls", REDIS_TLS, "the url's host"),
     {.path = "dedup.redis.timeout",
      .kind = SETTING_MS,
      CONF(redis.timeout_ms),
@@ -115,6 +112,14 @@ static const struct setting ROOT[] = {
      .max = 1000000000,
      .help = "Live keys of the memory store; at the bound new events get 503 rather than an old "
              "key being forgotten."},
+    {.path = "dedup.memory.notes",
+     .kind = SETTING_SIZE,
+     CONF(memory_note_bytes),
+     .standard = "64MiB",
+     .min = MIB,
+     .max = TIB,
+     .help = "Responses kept for `duplicate: replay` by the memory store; at the bound the oldest "
+             "are given up, and their duplicates get `ack`."},
     {.path = "dedup.l1.max_keys",
      .kind = SETTING_COUNT,
      CONF(l1_max_keys),
@@ -254,6 +259,14 @@ static const struct setting ROOT[] = {
      .min = 4 * KIB,
      .max = GIB,
      .help = "Of one response, held for a slow client or a claim that is not settled yet."},
+    {.path = "limits.clients",
+     .kind = SETTING_COUNT,
+     CONF(limit_cells),
+     .standard = "100000",
+     .min = 1,
+     .max = 100000000,
+     .help = "Clients whose rate is remembered at once (routes' `limits.rate`), 24 bytes each; "
+             "beyond it those that have been idle longest are forgotten first."},
     {.path = "timeouts.header",
      .kind = SETTING_MS,
      CONF(timeouts.header_ms),

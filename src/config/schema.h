@@ -2,7 +2,8 @@
 /*
  * One row per setting. From the rows alone come defaults, reading, range checks, "did you mean" and
  * the reference page; a new setting is one row and its use. schema.c has the rows of the file's top
- * level, schema_routes.c those of one upstream and one route.
+ * level, schema_listeners.c, schema_upstreams.c and schema_routes.c those of one listener, upstream
+ * and route.
  */
 #ifndef POSTERN_SRC_CONFIG_SCHEMA_H
 #define POSTERN_SRC_CONFIG_SCHEMA_H
@@ -26,7 +27,6 @@ enum setting_kind {
     SETTING_WORD,    /* one of `words`, to an enum */
     SETTING_TEXT,    /* to a slice, after `check` */
     SETTING_CUSTOM,  /* `read` does it all */
-    SETTING_LATER,   /* known, and refused by this version */
 };
 
 /* One word of a SETTING_WORD; a list of them ends with a NULL text. */
@@ -63,10 +63,14 @@ struct scope {
     size_t count;
 };
 
-extern const struct scope SCOPE_ROOT;     /* to struct config */
-extern const struct scope SCOPE_LISTENER; /* to struct listen_opts */
-extern const struct scope SCOPE_UPSTREAM; /* to struct upstream_settings */
-extern const struct scope SCOPE_ROUTE;    /* to struct route_opts */
+extern const struct scope SCOPE_ROOT;        /* to struct config */
+extern const struct scope SCOPE_LISTENER;    /* to struct listener_settings */
+extern const struct scope SCOPE_CERTIFICATE; /* to struct tls_certificate */
+extern const struct scope SCOPE_UPSTREAM;    /* to struct upstream_settings */
+extern const struct scope SCOPE_ROUTE;       /* to struct route_opts */
+
+/* "true", "false", the other way round: to tls_client_opts.insecure. */
+extern const struct word TLS_VERIFY_WORDS[];
 
 /* The row of exactly this path, or NULL. */
 const struct setting *scope_find(const struct scope *scope, struct slice path);

@@ -82,6 +82,46 @@ void build_read_items(struct build *build, const struct setting *setting, struct
     }
 }
 
+struct node *build_sound(struct node *map, const char *path)
+{
+    struct node *node = node_find(map, path);
+    return node && node->kind != NODE_BROKEN && !node->refused ? node : NULL;
+}
+
+struct node *build_own(struct node *map, const char *path)
+{
+    struct node *node = build_sound(map, path);
+    return node && !node->preset ? node : NULL;
+}
+
+bool build_has_refused(const struct node *node)
+{
+    if (node->refused || node->kind == NODE_BROKEN)
+        return true;
+    for (const struct node *child = node->first; child; child = child->next)
+        if (build_has_refused(child))
+            return true;
+    return false;
+}
+
+bool build_read_named(struct build *build, const struct setting *setting, struct node *node,
+                      unsigned count, const char *(*text_of)(unsigned value), unsigned *ret_value)
+{
+    if (!build_is_value(build, setting, node))
+        return false;
+    struct suggestion suggestion = suggest_for(node->text);
+    for (unsigned i = 0; i < count; i++) {
+        if (slice_eq(node->text, slice_str(text_of(i)))) {
+            *ret_value = i;
+            return true;
+        }
+        suggest_offer(&suggestion, slice_str(text_of(i)));
+    }
+    build_refuse(build, node, "there is no %s \"%.*s\"", setting->path, SHOWN(node->text));
+    build_suggest(build, &suggestion);
+    return false;
+}
+
 /* ---- plain values ---- */
 
 static void store_number(void *target, size_t width, uint64_t number)
@@ -225,11 +265,7 @@ static void read_text(struct build *build, const struct setting *setting, struct
 static void read_setting(struct build *build, const struct setting *setting, struct node *node,
                          void *target)
 {
-    if (setting->kind == SETTING_LATER) {
-        node->refused = true;
-        report_error(build->report, node->key_at, "\"%s\" is not supported by this version yet",
-                     setting->path);
-    } else if (setting->kind == SETTING_CUSTOM) {
+    if (setting->kind == SETTING_CUSTOM) {
         setting->read(build, setting, node, target);
     } else if (!build_is_value(build, setting, node)) {
         return;

@@ -55,16 +55,10 @@ static void attach(struct reader *reader, struct node *node)
         return;
     }
     struct frame *frame = &reader->frames[reader->depth - 1];
-    struct node *parent = frame->node;
     node->key = frame->key;
     node->key_at = frame->key_at;
     frame->has_key = false;
-    if (parent->last)
-        parent->last->next = node;
-    else
-        parent->first = node;
-    parent->last = node;
-    parent->count++;
+    node_append(frame->node, node);
 }
 
 static enum status new_node(struct reader *reader, enum node_kind kind, const yaml_event_t *event,

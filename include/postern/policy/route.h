@@ -57,7 +57,8 @@ struct rate_opts {
     enum limit_per per;
     struct slice header;            /* LIMIT_PER_HEADER; requests without it share a cell */
     bool shared;                    /* in Redis, by all nodes */
-    uint64_t duplicate_interval_us; /* duplicates have a bucket of their own; 0: as `interval_us` */
+    uint64_t duplicate_interval_us; /* duplicates have a bucket of their own; as `interval_us`, with
+                                       its burst, unless the file says otherwise */
     uint32_t duplicate_burst;
 };
 

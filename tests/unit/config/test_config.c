@@ -58,6 +58,7 @@ Test(config, a_file_with_everything)
     struct buf text;
     struct config *config = NULL;
     buf_init(&text, REPORT_BYTES);
+    setenv("POSTERN_TEST_SECRET", "hush-hush-hush-hush", 1);
     cr_assert_eq(parse_file("full", &text, &config), STATUS_OK);
     cr_assert_eq(buf_len(&text), 0, "%.*s", (int)buf_len(&text), buf_slice(&text).data);
     cr_assert_eq(config_summary(config, &text), STATUS_OK);
@@ -71,6 +72,7 @@ Test(config, every_setting_reaches_its_field)
 {
     struct buf report;
     struct config *c = NULL;
+    setenv("POSTERN_TEST_SECRET", "hush-hush-hush-hush", 1);
     buf_init(&report, REPORT_BYTES);
     cr_assert_eq(parse_file("full", &report, &c), STATUS_OK);
     cr_assert(c->workers == 3 && c->strict && c->listen_count == 2 && c->admin_enabled);
@@ -105,11 +107,44 @@ Test(config, every_setting_reaches_its_field)
     cr_assert(slice_eq(c->spool.path, SLICE("/tmp/spool.db")) && c->spool_given);
     cr_assert(c->spool.max_bytes == 1u << 30 && c->spool.min_free_bytes == 64u << 20);
     cr_assert(c->spool.buffer_bytes == 96u << 20 && c->spool.flush_interval_ms == 50);
+    cr_assert(r->fingerprint && r->on_mismatch == MISMATCH_NEW);
     r = &c->routes[1];
     cr_assert(r->mode == ROUTE_QUEUE && r->retry.max_attempts == 5);
     cr_assert(r->retry.max_age_ms == 86400000 && r->retry.base_ms == 1000);
     cr_assert(r->retry.cap_ms == 600000 && r->success[1].to == 410);
     cr_assert(slice_eq(r->sign_key, SLICE("hush-hush-hush-hush-hush")));
+    config_free(c);
+    buf_done(&report);
+}
+
+Test(config, every_setting_of_the_door_reaches_its_field)
+{
+    struct buf report;
+    struct config *c = NULL;
+    setenv("POSTERN_TEST_SECRET", "hush-hush-hush-hush", 1);
+    buf_init(&report, REPORT_BYTES);
+    cr_assert_eq(parse_file("full", &report, &c), STATUS_OK);
+    cr_assert(c->listen[0].proxy_protocol && !c->listen[1].proxy_protocol);
+    cr_assert(c->listen[0].tls.certificate_count == 0 && c->trusted_proxy_count == 2);
+    const struct tls_server_opts *server = &c->listen[1].tls;
+    cr_assert(server->certificate_count == 1 && server->client_optional && server->at_least_1_3);
+    cr_assert(slice_eq(server->client_ca, SLICE("/etc/passwd")) && server->handshake_ms == 5000);
+    cr_assert(slice_eq(server->certificates[0].key, SLICE("/etc/group")));
+    cr_assert(c->redis.tls.enabled && slice_eq(c->redis.tls.server_name, SLICE("redis.local")));
+    cr_assert(c->memory_note_bytes == 2u << 20 && c->limit_cells == 500);
+    const struct upstream_opts *u = &c->upstreams[0];
+    cr_assert(u->tls.enabled && u->endpoints[1].secure && u->endpoints[1].port == 443);
+    cr_assert(!u->tls.insecure && slice_eq(u->tls.key, SLICE("/etc/group")));
+    const struct route_opts *r = &c->routes[1];
+    cr_assert(slice_eq(r->preset, SLICE("zoom")) && r->keys[0].structured);
+    cr_assert(r->verify.scheme == VERIFY_HMAC && r->verify.secret_count == 2);
+    cr_assert(r->verify.tolerance_ms == 60000 && r->verify.status == 403);
+    cr_assert(r->verify.hmac.digest == VERIFY_SHA512 && r->verify.hmac.part_count == 4);
+    cr_assert(r->handshake.kind == HANDSHAKE_META && r->handshake.token.len == 19);
+    cr_assert(r->replay.enabled && r->replay.body_bytes == 16384 && r->replay.header_count == 3);
+    cr_assert(r->rate.interval_us == 20000 && r->rate.burst == 70 && r->rate.shared);
+    cr_assert(r->rate.per == LIMIT_PER_HEADER && slice_eq(r->rate.header, SLICE("X-Tenant")));
+    cr_assert(r->rate.duplicate_interval_us == 200000 && r->rate.duplicate_burst == 9);
     config_free(c);
     buf_done(&report);
 }
@@ -137,6 +172,8 @@ Test(config, the_defaults)
     cr_assert(c->timeouts.idle_ms == 75000 && c->timeouts.write_ms == 30000);
     cr_assert(c->drain_timeout_ms == 30000 && c->shutdown_delay_ms == 0);
     cr_assert(c->log_format_auto && c->log_level == LOG_INFO && c->access_sample == 100);
+    cr_assert(c->memory_note_bytes == 64u << 20 && c->limit_cells == 100000);
+    cr_assert(c->trusted_proxy_count == 0 && !c->redis.tls.enabled);
     parsed_done(&parsed);
 }
 

@@ -35,6 +35,17 @@ Test(node, is_found_by_its_path)
     cr_assert_null(node_find(NULL, "a"));
 }
 
+Test(node, is_appended)
+{
+    struct node *root = tree("{}"), *other = tree("a: 1\nb: 2\n");
+    struct node *a = other->first, *b = a->next;
+    node_append(root, b);
+    node_append(root, a);
+    cr_assert(root->count == 2 && root->first == b && b->next == a && root->last == a);
+    cr_assert_null(a->next);
+    cr_assert_eq(node_find(root, "a"), a);
+}
+
 Test(node, is_empty_when_its_value_was_left_out)
 {
     struct node *root = tree("a:\nb: ~\nc: null\nd: ''\ne: \"~\"\nf: {}\ng: x\n");

@@ -216,6 +216,28 @@ Test(read_keys, selections_have_their_limit)
     expect_key_error(text, "include must be 1 to 32 paths");
 }
 
+Test(read_keys, structured_headers)
+{
+    struct parsed parsed;
+    struct key_rule rule = only_rule(&parsed, "{header: Idempotency-Key, structured: true}");
+    cr_assert(rule.kind == KEY_HEADER && rule.structured);
+    cr_assert(slice_eq(rule.name, SLICE("Idempotency-Key")));
+    parsed_done(&parsed);
+    cr_assert(only_rule(&parsed, "{structured: true, header: X}").structured);
+    parsed_done(&parsed);
+    cr_assert_not(only_rule(&parsed, "{header: X, structured: false}").structured);
+    parsed_done(&parsed);
+    cr_assert_not(only_rule(&parsed, "{header: X}").structured);
+    parsed_done(&parsed);
+    expect_key_error("{header: X, structured: yes}", "structured must be true or false");
+    expect_key_error("{header: X, structured: [true]}", "structured must be true or false");
+    expect_key_error("{query: x, structured: true}", "structured is an option of header");
+    expect_key_error("{payload: , structured: true}", "structured is an option of header");
+    expect_key_error("{structured: true}", "a rule of a key has one kind, not 0");
+    expect_key_error("{header: X, query: y, structured: true}", "has one kind, not 2");
+    expect_key_error("{header: X, structured: *a}", "aliases are not allowed");
+}
+
 /* ---- scope ---- */
 
 static struct parsed parse_scope(const char *scope)

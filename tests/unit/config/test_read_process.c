@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unit tests of config/read_process: workers, listeners, the admin's address, log format, names. */
+/* Unit tests of config/read_process: workers, listeners, trusted proxies, the admin's address, log
+ * format, names. */
 #include "parsing.h"
 #include "readers.h"
 
@@ -98,8 +99,7 @@ Test(read_process, listeners_that_are_refused)
     expect_listen_error("[{address: 127.0.0.1:65536}]", "is not an address and port");
     expect_listen_error("[{address: \":80\"}]", "did you mean \"0.0.0.0:80\"?");
     expect_listen_error("[{address: }]", "address has no value");
-    expect_listen_error("[{address: 127.0.0.1:1, tls: {certificate: a}}]",
-                        "\"tls\" is not supported by this version yet");
+    expect_listen_error("[{address: 127.0.0.1:1, tls: true}]", "tls must be a map of settings");
     expect_listen_error("[{address: 127.0.0.1:1}, {address: 127.0.0.1:1}]",
                         "the same address twice");
 }
@@ -110,6 +110,54 @@ Test(read_process, a_missing_address_twice_is_told_twice)
     cr_assert_eq(times(&parsed, "address is missing"), 2);
     cr_assert_eq(times(&parsed, "error:"), 2);
     parsed_done(&parsed);
+}
+
+Test(read_process, trusted_proxies)
+{
+    struct parsed parsed =
+        parse_with("trusted_proxies: [10.0.0.0/8, \"::1\", \"2001:db8::/32\"]\n", "", "");
+    struct ip ip;
+    assert_clean(parsed);
+    const struct config *config = parsed.config;
+    cr_assert_eq(config->trusted_proxy_count, 3);
+    cr_assert_eq(ip_parse(SLICE("10.200.0.1"), &ip), STATUS_OK);
+    cr_assert(networks_hold(config->trusted_proxies, 3, &ip));
+    cr_assert_eq(ip_parse(SLICE("11.0.0.1"), &ip), STATUS_OK);
+    cr_assert_not(networks_hold(config->trusted_proxies, 3, &ip));
+    parsed_done(&parsed);
+    expect_clean("trusted_proxies: 127.0.0.1\n", "", "");
+}
+
+Test(read_process, trusted_proxies_that_are_refused)
+{
+    expect_error("trusted_proxies: [proxy.local]\n", "", "",
+                 "f.yaml:9:19: error: \"proxy.local\" is not an address or network");
+    expect_error("trusted_proxies: [10.0.0.1/8]\n", "", "", "no bits set below the prefix");
+    expect_error("trusted_proxies: [10.0.0.0/33]\n", "", "", "is not an address or network");
+    expect_error("trusted_proxies: [\"10.0.0.1:80\"]\n", "", "", "is not an address or network");
+    expect_error("trusted_proxies: []\n", "", "",
+                 "trusted_proxies must have 1 to 256 items, not 0");
+    expect_error("trusted_proxies: {a: b}\n", "", "",
+                 "trusted_proxies must be one value, not a map");
+    expect_error("trusted_proxies:\n", "", "", "trusted_proxies has no value");
+    expect_warning("trusted_proxies: 0.0.0.0/0\n", "", "", "everyone is a trusted proxy");
+    expect_warning("trusted_proxies: [\"::/0\"]\n", "", "", "everyone is a trusted proxy");
+}
+
+Test(read_process, trusted_proxies_at_and_above_their_most)
+{
+    char top[8192];
+    for (unsigned count = 256; count <= 257; count++) {
+        size_t len = 0;
+        for (unsigned i = 0; i < count; i++)
+            len += (size_t)snprintf(top + len, sizeof(top) - len, "%s10.0.%u.%u",
+                                    i ? ", " : "trusted_proxies: [", i / 256, i % 256);
+        snprintf(top + len, sizeof(top) - len, "]\n");
+        if (count == 256)
+            expect_clean(top, "", "");
+        else
+            expect_error(top, "", "", "trusted_proxies must have 1 to 256 items, not 257");
+    }
 }
 
 Test(read_process, admin_access)

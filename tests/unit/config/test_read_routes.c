@@ -173,10 +173,78 @@ Test(read_routes, answers_to_a_duplicate)
         cr_assert_eq(parsed.config->routes[0].duplicate_status, statuses[i]);
         parsed_done(&parsed);
     }
-    expect_error("", "", "    duplicate: 199\n", "duplicate must be ack or a status from 200 to");
-    expect_error("", "", "    duplicate: 600\n", "duplicate must be ack or a status from 200 to");
-    expect_error("", "", "    duplicate: ok\n", "duplicate must be ack or a status from 200 to");
-    expect_error("", "", "    duplicate: replay\n", "\"duplicate: replay\" is not supported by");
+    const char *const wrong[] = {"199", "600", "ok", "REPLAY"};
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(route, sizeof(route), "    duplicate: %s\n", wrong[i]);
+        expect_error("", "", route, "duplicate must be ack, replay or a status from 200 to 599");
+    }
+}
+
+Test(read_routes, a_replayed_response)
+{
+    struct parsed parsed = parse_with("", "", "    duplicate: replay\n");
+    assert_clean(parsed);
+    const struct route_opts *r = &parsed.config->routes[0];
+    cr_assert(r->replay.enabled && r->replay.body_bytes == 65536 && r->duplicate_status == 200);
+    cr_assert_eq(r->replay.header_count, 9);
+    cr_assert(slice_eq(r->replay.headers[0], SLICE("Content-Type")));
+    cr_assert(slice_eq(r->replay.headers[1], SLICE("Content-Encoding")));
+    parsed_done(&parsed);
+    parsed = parse_with("limits: {response_buffer: 1MiB}\n", "",
+                        "    duplicate: replay\n    replay: {body: 1MiB, headers: [Content-Type, "
+                        "Content-Encoding, X-Mine]}\n");
+    assert_clean(parsed);
+    r = &parsed.config->routes[0];
+    cr_assert(r->replay.body_bytes == 1u << 20 && r->replay.header_count == 3);
+    cr_assert(slice_eq(r->replay.headers[2], SLICE("X-Mine")));
+    parsed_done(&parsed);
+}
+
+Test(read_routes, headers_that_are_not_replayed)
+{
+    const char *const never[] = {"Set-Cookie",
+                                 "set-cookie2",
+                                 "Connection",
+                                 "keep-alive",
+                                 "Date",
+                                 "Trailer",
+                                 "Transfer-Encoding",
+                                 "Upgrade",
+                                 "Content-Length",
+                                 "TE",
+                                 "Proxy-Authenticate",
+                                 "Proxy-Authorization",
+                                 "Proxy-Connection",
+                                 "Postern-X",
+                                 "postern-event-id",
+                                 "Idempotent-Replayed"};
+    char route[128], words[64];
+    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
+        snprintf(route, sizeof(route), "    replay: {headers: [Content-Encoding, %s]}\n", never[i]);
+        snprintf(words, sizeof(words), "%s can't be replayed", never[i]);
+        expect_error("", "", route, words);
+    }
+    expect_error("", "", "    replay: {headers: [\"a b\"]}\n", "is not the name of a header");
+    expect_error("", "", "    replay: {headers: [ETag, etag]}\n", "etag is given twice");
+    expect_error("", "", "    replay: {headers: []}\n", "replay.headers must have 1 to 32 items");
+}
+
+Test(read_routes, replayed_headers_at_and_above_their_most)
+{
+    char route[1024];
+    for (unsigned count = REPLY_MAX_FIELDS; count <= REPLY_MAX_FIELDS + 1; count++) {
+        size_t len = (size_t)snprintf(route, sizeof(route),
+                                      "    duplicate: replay\n"
+                                      "    replay: {headers: "
+                                      "[Content-Encoding");
+        for (unsigned i = 1; i < count; i++)
+            len += (size_t)snprintf(route + len, sizeof(route) - len, ", X-%u", i);
+        snprintf(route + len, sizeof(route) - len, "]}\n");
+        if (count == REPLY_MAX_FIELDS)
+            expect_clean("", "", route);
+        else
+            expect_error("", "", route, "replay.headers must have 1 to 32 items, not 33");
+    }
 }
 
 Test(read_routes, what_counts_as_success)

@@ -47,13 +47,29 @@ Test(read_stores, a_password_without_a_user)
     parsed_done(&parsed);
 }
 
+Test(read_stores, redis_with_tls)
+{
+    struct parsed parsed = parse_redis("rediss://:hush@h");
+    assert_clean(parsed);
+    cr_assert(parsed.config->redis.tls.enabled && !parsed.config->redis.tls.insecure);
+    cr_assert_eq(parsed.config->redis.port, 6379);
+    parsed_done(&parsed);
+    parsed = parse_redis("rediss://h:6380/3");
+    assert_clean(parsed);
+    cr_assert(parsed.config->redis.port == 6380 && parsed.config->redis.database == 3);
+    parsed_done(&parsed);
+    parsed = parse_redis("redis://h");
+    cr_assert_not(parsed.config->redis.tls.enabled);
+    parsed_done(&parsed);
+}
+
 Test(read_stores, redis_urls_that_are_refused)
 {
     const struct {
         const char *url, *words;
     } cases[] = {
-        {"rediss://:hush@h", "rediss:// is not supported by this version yet"},
-        {"http://h", "its scheme is not redis://"},
+        {"http://h", "its scheme is not redis:// or rediss://"},
+        {"redisss://:hush@h", "its scheme is not redis:// or rediss://"},
         {"hush:6379", "it has no scheme"},
         {"redis://", "it has no host"},
         {"redis://hush@h", "a user without a password"},

@@ -43,6 +43,23 @@ Test(read_upstreams, endpoints)
     parsed_done(&parsed);
 }
 
+Test(read_upstreams, secure_endpoints)
+{
+    struct parsed parsed = parse_upstreams(
+        "{app: {endpoints: [\"https://a\", \"http://b\", \"https://[::1]:8443/\"]}}");
+    assert_clean(parsed);
+    const struct upstream_opts *app = &parsed.config->upstreams[0];
+    const struct upstream_endpoint *e = app->endpoints;
+    cr_assert(app->tls.enabled && !app->tls.insecure && app->endpoint_count == 3);
+    cr_assert(e[0].secure && e[0].port == 443 && is(e[0].authority, "a"));
+    cr_assert(!e[1].secure && e[1].port == 80);
+    cr_assert(e[2].secure && e[2].port == 8443 && is(e[2].authority, "[::1]:8443"));
+    parsed_done(&parsed);
+    parsed = parse_upstreams("{app: {endpoints: http://a}}");
+    cr_assert_not(parsed.config->upstreams[0].tls.enabled);
+    parsed_done(&parsed);
+}
+
 Test(read_upstreams, the_defaults)
 {
     struct parsed parsed = parse_upstreams("{app: {endpoints: http://h}}");
@@ -74,9 +91,8 @@ Test(read_upstreams, each_has_its_lane)
 
 Test(read_upstreams, endpoints_that_are_refused)
 {
-    expect_upstreams_error("{app: {endpoints: [\"https://h\"]}}",
-                           "https:// endpoints are not supported by this version yet");
-    expect_upstreams_error("{app: {endpoints: [\"ftp://h\"]}}", "its scheme is not http://");
+    expect_upstreams_error("{app: {endpoints: [\"ftp://h\"]}}",
+                           "its scheme is not http:// or https://");
     expect_upstreams_error("{app: {endpoints: [\"h:80\"]}}", "it has no scheme");
     expect_upstreams_error("{app: {endpoints: [\"http://h/x\"]}}", "no path may follow");
     expect_upstreams_error("{app: {endpoints: [\"http://h?x\"]}}", "no path may follow");

@@ -2,6 +2,8 @@
 /* Unit tests of config/summary: what the golden file of test_config.c does not show. */
 #include "parsing.h"
 
+#include <stdlib.h>
+
 /* The summary of an upstream and a route with these settings has `line`. */
 static void holds_line(const char *top, const char *route, const char *line)
 {
@@ -68,6 +70,44 @@ Test(summary, of_a_key)
                "key canonical payload of [a.b, c] without [*.d], window");
     holds_line("", "    scope: [method, {header: T}]\n",
                "key payload per method, header T, window");
+}
+
+Test(summary, of_the_door)
+{
+    setenv("POSTERN_TEST_SECRET", "hush-hush-hush-hush", 1);
+    holds_line("", "    preset: github\n    signature: {secret: env:POSTERN_TEST_SECRET}\n",
+               "route r: /r, preset github -> app, key ");
+    holds_line("", "    preset: github\n    signature: {secret: env:POSTERN_TEST_SECRET}\n",
+               ", ack async, signature github with 1 secret");
+    holds_line("",
+               "    signature: {scheme: github, secrets: [env:POSTERN_TEST_SECRET, "
+               "env:POSTERN_TEST_SECRET]}\n    handshake: slack\n",
+               ", signature github with 2 secrets, handshake slack\n");
+    holds_line("", "    key: {header: X, structured: true}\n    fingerprint: payload\n",
+               "key header structured X, window 24h, lease 30s, ack async, mismatch conflict\n");
+    holds_line("", "    duplicate: replay\n", ", ack async, duplicate replay\n");
+}
+
+Test(summary, of_rates)
+{
+    holds_line("", "    limits: {rate: 100/s, burst: 200}\n",
+               ", rate 100/s burst 200 per client\n");
+    holds_line("", "    limits: {rate: 30/m, per: route}\n", ", rate 30/m burst 1 per route\n");
+    holds_line("", "    limits: {rate: 1/h, per: {header: X-T}}\n",
+               ", rate 1/h burst 1 per header X-T\n");
+    holds_line("", "    limits: {rate: 1/m}\n", ", rate 1/m burst 1 per client\n");
+    holds_line("", "    limits: {rate: 119/m}\n", ", rate 119/m burst 1 per client\n");
+    holds_line("", "    limits: {rate: 10000/s}\n", ", rate 10000/s burst 10000 per client\n");
+    holds_line("dedup: {redis: {url: \"redis://h\"}}\n", "    limits: {rate: 3/s, shared: true}\n",
+               ", rate 3/s burst 3 per client, shared\n");
+}
+
+Test(summary, of_tls_and_proxies)
+{
+    holds_line("dedup: {redis: {url: \"rediss://h\"}}\n", "", "dedup redis h:6379/0, TLS\n");
+    holds_line("dedup: {redis: {url: \"rediss://h\", tls: {verify: false}}}\n", "",
+               "dedup redis h:6379/0, TLS not verified\n");
+    holds_line("trusted_proxies: 10.0.0.0/8\n", "", "trusted proxies: 1 network\n");
 }
 
 Test(summary, of_a_disabled_admin)
