@@ -86,11 +86,14 @@ static enum status add_path(struct digester *digester, const struct json_path *p
     return status;
 }
 
-static enum status add_paths(struct digester *digester, const struct json_path *paths, size_t count)
+/* The rule's paths from number `first` to that before `end`; where there are none, `paths` may be
+ * NULL. */
+static enum status add_paths(struct digester *digester, const struct key_rule *rule, size_t first,
+                             size_t end)
 {
-    enum status status = add_byte(digester, (char)count);
-    for (size_t i = 0; i < count && status == STATUS_OK; i++)
-        status = add_path(digester, &paths[i]);
+    enum status status = add_byte(digester, (char)(end - first));
+    for (size_t i = first; i < end && status == STATUS_OK; i++)
+        status = add_path(digester, &rule->paths[i]);
     return status;
 }
 
@@ -101,9 +104,8 @@ static enum status add_rule_paths(struct digester *digester, const struct key_ru
     size_t first = rule->include_count;
     enum status status = STATUS_OK;
     if (rule->kind == KEY_PAYLOAD)
-        status = add_paths(digester, rule->paths, first);
-    return status == STATUS_OK ? add_paths(digester, rule->paths + first, rule->path_count - first)
-                               : status;
+        status = add_paths(digester, rule, 0, first);
+    return status == STATUS_OK ? add_paths(digester, rule, first, rule->path_count) : status;
 }
 
 /* The rule as it is defined. */

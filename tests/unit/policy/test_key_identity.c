@@ -142,3 +142,17 @@ Test(key_identity, the_layout_is_kept)
     cr_assert_eq(digest_sha256(digester, layout, digest), STATUS_OK);
     cr_assert_arr_eq(result.key.digest, digest, EVENT_KEY_BYTES);
 }
+
+/* A canonical payload without paths has none to point at: UBSan looked at that once. */
+Test(key_identity, the_layout_of_a_canonical_payload_is_kept)
+{
+    struct request request = {.route = "pay", .body = SLICE("{ \"a\" : 1 }")};
+    struct key_rule rule = {.kind = KEY_PAYLOAD, .canonical = true};
+    char text[64] = "1\0\0\0\0\0\0\0\003payc\0\0\0\0\0\0\0\0\0\040";
+    size_t len = 1 + 8 + 3 + 1 + 2 + 8;
+    uint8_t digest[SHA256_BYTES];
+    cr_assert_eq(digest_sha256(digester, SLICE("{\"a\":1}"), (uint8_t *)text + len), STATUS_OK);
+    cr_assert_eq(digest_sha256(digester, slice_of(text, len + SHA256_BYTES), digest), STATUS_OK);
+    struct event_key key = expect_key(rule, &request);
+    cr_assert_arr_eq(key.digest, digest, EVENT_KEY_BYTES);
+}
