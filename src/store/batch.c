@@ -32,6 +32,18 @@ void batch_free(struct batch *batch)
     free(batch);
 }
 
+bool batch_renew(struct batch *batch)
+{
+    if (batch->capacity != BATCH_FIRST_ROWS || batch->arena.used_bytes > BATCH_CHUNK_BYTES)
+        return false;
+    fold_done(&batch->fold);
+    struct batch fresh = {.arena = batch->arena, .rows = batch->rows, .capacity = batch->capacity};
+    *batch = fresh;
+    list_init(&batch->link);
+    arena_reset(&batch->arena);
+    return true;
+}
+
 static void gather_fields(const struct journal_record *record, struct slice fields[ROW_FIELDS])
 {
     fields[ROW_ROUTE] = record->route;
@@ -44,6 +56,7 @@ static void gather_fields(const struct journal_record *record, struct slice fiel
     fields[ROW_MODE] = record->mode;
     fields[ROW_STATE] = record->state;
     fields[ROW_OUTCOME] = record->outcome;
+    fields[ROW_NOTE] = record->note;
 }
 
 size_t batch_row_cost(const struct journal_record *record)

@@ -30,6 +30,7 @@ enum row_field {
     ROW_MODE,
     ROW_STATE,
     ROW_OUTCOME,
+    ROW_NOTE, /* empty: the column is NULL */
     ROW_FIELDS,
 };
 
@@ -82,6 +83,11 @@ struct batch *batch_new(uint64_t now_ms);
 
 /* Frees it; ops must have been answered. NULL is fine. */
 void batch_free(struct batch *batch);
+
+/* A batch that is over (its ops answered, in no list, its counts gone) is emptied, to be filled
+ * again; its start is to be set. False, and
+ * nothing changed: it holds more memory than is worth keeping, or none; free it. */
+NODISCARD bool batch_renew(struct batch *batch);
 
 /* What a record costs, in memory and against the bounds. */
 size_t batch_row_cost(const struct journal_record *record);

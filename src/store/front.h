@@ -28,7 +28,8 @@
 #define FOLD_PATIENCE_MS 30000u
 #define FOLD_RETRY_MS 1000u
 
-#define FRONT_LOAD_CHUNK 2048u /* keys read in one go; batches go between two chunks */
+#define FRONT_LOAD_CHUNK 2048u           /* keys read in one go; batches go between two chunks */
+#define FRONT_LOAD_NOTE_BYTES (4u << 20) /* a chunk ends with the key whose note reaches that */
 
 /* Bytes of records waiting; shared by all fronts of one store. */
 struct front_budget {
@@ -61,6 +62,7 @@ struct front {
     struct front_opts opts;
     struct list queue; /* batches not committed, oldest first; the last one may be filling */
     struct batch *in_flight;
+    struct batch *spare;       /* one that is over, for the next to need no memory; NULL: none */
     uint64_t sent_at_ms;       /* monotonic: when it was handed out */
     enum queue_home home;      /* told with committed ops */
     struct front_watch *watch; /* borrowed; NULL: nobody's */

@@ -36,25 +36,32 @@ void pg_front_tell_trouble(struct postgres_front *self, bool up, const char *det
 
 /* ---- loading keys ---- */
 
+/* The length of a note is known without reading it. */
 static const char load_text[] =
-    "SELECT key, id, response_status, received_at, window_ends_at FROM event"
+    "SELECT key, id, response_status, received_at, window_ends_at, note FROM"
+    " (SELECT *, sum(octet_length(note)) OVER (ORDER BY window_ends_at, id"
+    " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM"
+    " (SELECT key, id, response_status, received_at, window_ends_at, note FROM event"
     " WHERE key IS NOT NULL AND (window_ends_at, id) > ($1, $2)"
-    " ORDER BY window_ends_at, id LIMIT $3";
+    " ORDER BY window_ends_at, id LIMIT $3) AS chunk) AS counted"
+    " WHERE coalesce(before, 0) < $4 ORDER BY window_ends_at, id";
 
 static void send_load(struct postgres_front *self)
 {
     enum { OID_INT8 = 20, OID_TIME = 1184, OID_UUID = 2950 };
-    const unsigned int types[] = {OID_TIME, OID_UUID, OID_INT8};
+    const unsigned int types[] = {OID_TIME, OID_UUID, OID_INT8, OID_INT8};
     const struct uuid *after = &self->front.load_after;
-    char ends_at[8], limit[8];
+    char ends_at[8], limit[8], note_bytes[8];
     pg_put_u64(ends_at, (uint64_t)pg_time_of_ms(self->front.load_after_ms));
     pg_put_u64(limit, FRONT_LOAD_CHUNK);
-    const char *const values[] = {ends_at, (const char *)after->bytes, limit};
-    const int lengths[] = {8, sizeof(after->bytes), 8};
+    pg_put_u64(note_bytes, FRONT_LOAD_NOTE_BYTES);
+    const char *const values[] = {ends_at, (const char *)after->bytes, limit, note_bytes};
+    const int lengths[] = {8, sizeof(after->bytes), 8, 8};
     self->batch_was_last = false;
     self->load_rows = 0;
+    self->load_note_bytes = 0;
     pg_link_begin(&self->link, &self->load, self->timeout_ms);
-    pg_link_query(&self->link, load_text, 3, types, values, lengths);
+    pg_link_query(&self->link, load_text, 4, types, values, lengths);
     pg_link_commit(&self->link);
 }
 
@@ -70,6 +77,7 @@ static bool read_key(const struct pg_result *result, int row, struct journal_key
     ret_key->status = (uint16_t)((unsigned char)status[2] << 8 | (unsigned char)status[3]);
     ret_key->accepted_at_ms = pg_ms_of_time((int64_t)pg_get_u64(PQgetvalue(result, row, 3)));
     ret_key->window_ends_at_ms = pg_ms_of_time((int64_t)pg_get_u64(PQgetvalue(result, row, 4)));
+    ret_key->note = slice_of(PQgetvalue(result, row, 5), (size_t)PQgetlength(result, row, 5));
     return true;
 }
 
@@ -79,9 +87,12 @@ static void on_load_result(struct pg_job *job, size_t statement, const struct pg
     struct journal_key key;
     (void)statement;
     self->load_rows = (size_t)PQntuples(result);
-    for (int i = 0; i < PQntuples(result) && self->front.load; i++)
-        if (read_key(result, i, &key))
-            front_load_key(&self->front, &key);
+    for (int i = 0; i < PQntuples(result) && self->front.load; i++) {
+        if (!read_key(result, i, &key))
+            continue;
+        self->load_note_bytes += key.note.len;
+        front_load_key(&self->front, &key);
+    }
 }
 
 static void on_load_ended(struct pg_job *job, const struct pg_failure *failure)
@@ -89,7 +100,7 @@ static void on_load_ended(struct pg_job *job, const struct pg_failure *failure)
     struct postgres_front *self = container_of(job, struct postgres_front, load);
     if (failure)
         front_load_end(&self->front, STATUS_UNAVAILABLE);
-    else if (self->load_rows < FRONT_LOAD_CHUNK)
+    else if (self->load_rows < FRONT_LOAD_CHUNK && self->load_note_bytes < FRONT_LOAD_NOTE_BYTES)
         front_load_end(&self->front, STATUS_OK);
     front_pump(&self->front);
 }

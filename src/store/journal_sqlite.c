@@ -10,15 +10,15 @@
 
 #include <stdlib.h>
 
-#define WAIT_MS 5000u /* a disk that takes longer for a commit counts as away */
+#define LOAD_NOTES_BYTES (64u << 10) /* most chunks' notes are one allocation of that, or none */
+#define WAIT_MS 5000u                /* a disk that takes longer for a commit counts as away */
 
 struct sqlite_front {
     struct front front;
     struct sqlite_seat seat;
     struct sqlite_request commit, load;
-    bool loading;                  /* `load` is the thread's */
-    struct journal_key *load_keys; /* FRONT_LOAD_CHUNK of them */
-    size_t load_count;             /* how many were filled */
+    bool loading;            /* `load` is the thread's */
+    struct sqlite_keys keys; /* while a load is under way: FRONT_LOAD_CHUNK of them */
     struct deadline retry;
     struct backoff backoff;
 };
@@ -74,8 +74,7 @@ static void finish_commit(struct sqlite_request *request)
 static enum status run_load(struct sqlite_request *request, struct sqlite_db *db)
 {
     struct sqlite_front *self = container_of(request, struct sqlite_front, load);
-    return sqlite_db_load(db, self->front.load_after_ms, &self->front.load_after, FRONT_LOAD_CHUNK,
-                          self->load_keys, &self->load_count);
+    return sqlite_db_load(db, self->front.load_after_ms, &self->front.load_after, &self->keys);
 }
 
 static void submit_load(struct sqlite_front *self)
@@ -86,8 +85,9 @@ static void submit_load(struct sqlite_front *self)
 
 static void end_load(struct sqlite_front *self, enum status status)
 {
-    free(self->load_keys);
-    self->load_keys = NULL;
+    free(self->keys.keys);
+    arena_done(&self->keys.notes);
+    self->keys.keys = NULL;
     front_load_end(&self->front, status);
 }
 
@@ -105,9 +105,9 @@ static void finish_load(struct sqlite_request *request)
         end_load(self, self->load.status);
         return;
     }
-    for (size_t i = 0; i < self->load_count; i++)
-        front_load_key(front, &self->load_keys[i]);
-    if (self->load_count == FRONT_LOAD_CHUNK)
+    for (size_t i = 0; i < self->keys.count; i++)
+        front_load_key(front, &self->keys.keys[i]);
+    if (self->keys.more)
         submit_load(self);
     else
         end_load(self, STATUS_OK);
@@ -127,8 +127,12 @@ static void load_keys(struct journal *journal, struct journal_load *load)
 {
     struct sqlite_front *self = from_journal(journal);
     front_load_begin(&self->front, load);
-    self->load_keys = malloc(FRONT_LOAD_CHUNK * sizeof(*self->load_keys));
-    if (self->load_keys)
+    self->keys.keys = malloc(FRONT_LOAD_CHUNK * sizeof(*self->keys.keys));
+    self->keys.room = FRONT_LOAD_CHUNK;
+    self->keys.note_room = FRONT_LOAD_NOTE_BYTES;
+    /* Its bound is note_room and the note that reaches it. */
+    arena_init(&self->keys.notes, LOAD_NOTES_BYTES, SIZE_MAX);
+    if (self->keys.keys)
         submit_load(self);
     else
         end_load(self, STATUS_UNAVAILABLE);

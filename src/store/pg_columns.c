@@ -15,7 +15,7 @@
 #define EVENT_COLUMNS                                                                              \
     "id, received_at, key, window_ends_at, response_status, duration_ms, attempts,"                \
     " next_attempt_at, lease_until, lease_owner, route, method, target, headers, content_type,"    \
-    " body, client, mode, state, outcome"
+    " body, client, mode, state, outcome, note"
 
 /* Set-returning functions in the select list run in step and stream their rows; in FROM each would
  * first be written to a tuple store, which takes half as long again. */
@@ -23,7 +23,7 @@
     "INSERT INTO event (" EVENT_COLUMNS ")"                                                        \
     " SELECT unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7),"  \
     " unnest($8), unnest($9), unnest($10), unnest($11), unnest($12), unnest($13), unnest($14),"    \
-    " unnest($15), unnest($16), unnest($17), unnest($18), unnest($19), unnest($20)"
+    " unnest($15), unnest($16), unnest($17), unnest($18), unnest($19), unnest($20), unnest($21)"
 
 const char pg_columns_insert[] = INSERT_ROWS;
 const char pg_columns_insert_again[] = INSERT_ROWS " ON CONFLICT (id, received_at) DO NOTHING";
@@ -50,6 +50,7 @@ enum kind {
     KIND_LEASE,
     KIND_OWNER,
     KIND_FIELD,
+    KIND_FIELD_OR_NULL, /* NULL when empty */
 };
 
 /* OIDs of pg_type, fixed for ever. */
@@ -60,7 +61,7 @@ enum { OID_INT8_ARRAY = 1016, OID_TIME_ARRAY = 1185, OID_UUID_ARRAY = 2951 };
 
 static const struct column {
     enum kind kind;
-    enum row_field field; /* KIND_FIELD */
+    enum row_field field; /* KIND_FIELD and KIND_FIELD_OR_NULL */
     unsigned int array_oid, element_oid;
 } insert_columns[PG_COLUMNS_INSERT] = {
     {KIND_ID, 0, OID_UUID_ARRAY, OID_UUID},
@@ -83,6 +84,7 @@ static const struct column {
     {KIND_FIELD, ROW_MODE, OID_TEXT_ARRAY, OID_TEXT},
     {KIND_FIELD, ROW_STATE, OID_TEXT_ARRAY, OID_TEXT},
     {KIND_FIELD, ROW_OUTCOME, OID_TEXT_ARRAY, OID_TEXT},
+    {KIND_FIELD_OR_NULL, ROW_NOTE, OID_BYTEA_ARRAY, OID_BYTEA},
 };
 
 /* ---- numbers ---- */
@@ -156,9 +158,9 @@ static char *put_due(char *at, const struct batch_row *row, const struct pg_leas
     return row->queued ? put_number(at, (uint64_t)due) : put_null(at);
 }
 
-static char *put_field(char *at, struct slice field)
+static char *put_field(char *at, struct slice field, bool or_null)
 {
-    return put_bytes(at, field.data, field.len);
+    return or_null && field.len == 0 ? put_null(at) : put_bytes(at, field.data, field.len);
 }
 
 static char *put_element(char *at, const struct column *column, const struct batch_row *row,
@@ -187,9 +189,10 @@ static char *put_element(char *at, const struct column *column, const struct bat
         return is_leased(row) && !row->ownerless ? put_bytes(at, lease->owner.bytes, 16)
                                                  : put_null(at);
     case KIND_FIELD:
+    case KIND_FIELD_OR_NULL:
         break;
     }
-    return put_field(at, row->fields[column->field]);
+    return put_field(at, row->fields[column->field], column->kind == KIND_FIELD_OR_NULL);
 }
 
 /* ---- rows, for COPY ---- */
@@ -244,8 +247,9 @@ static void finish(struct pg_columns *columns, size_t index, const char *end, un
 
 static size_t column_bytes(const struct column *column, struct batch_row *const *rows, size_t count)
 {
-    size_t bytes = ARRAY_HEAD_BYTES + count * (column->kind == KIND_FIELD ? 4 : FIXED_BYTES);
-    if (column->kind == KIND_FIELD)
+    bool is_field = column->kind == KIND_FIELD || column->kind == KIND_FIELD_OR_NULL;
+    size_t bytes = ARRAY_HEAD_BYTES + count * (is_field ? 4 : FIXED_BYTES);
+    if (is_field)
         for (size_t i = 0; i < count; i++)
             bytes += rows[i]->fields[column->field].len;
     return bytes;

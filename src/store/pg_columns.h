@@ -11,7 +11,7 @@
 
 #include <postern/base/buf.h>
 
-#define PG_COLUMNS_INSERT 20
+#define PG_COLUMNS_INSERT 21
 #define PG_COLUMNS_COUNT 7
 
 /* The statements that take them. The first insert is for rows that are new, and cheaper; it fails

@@ -40,16 +40,16 @@ struct postgres_front {
     struct deadline upkeep;
     bool upkeep_due;
     struct pg_job commit, load;
-    size_t chunk;        /* rows of the batch in flight that are sent at once */
-    size_t sent;         /* rows of the statement under way */
-    bool counts_sent;    /* it has a second statement */
-    bool by_copy;        /* it is a COPY */
-    bool may_copy;       /* the batch in flight: nothing of it was sent before */
-    bool copy_works;     /* as far as is known of this connection */
-    bool maybe_there;    /* rows of the batch may have been committed before */
-    bool days_made;      /* for the rows [done, done + chunk) */
-    bool batch_was_last; /* loads and batches take turns */
-    size_t load_rows;
+    size_t chunk;                      /* rows of the batch in flight that are sent at once */
+    size_t sent;                       /* rows of the statement under way */
+    bool counts_sent;                  /* it has a second statement */
+    bool by_copy;                      /* it is a COPY */
+    bool may_copy;                     /* the batch in flight: nothing of it was sent before */
+    bool copy_works;                   /* as far as is known of this connection */
+    bool maybe_there;                  /* rows of the batch may have been committed before */
+    bool days_made;                    /* for the rows [done, done + chunk) */
+    bool batch_was_last;               /* loads and batches take turns */
+    size_t load_rows, load_note_bytes; /* of the last chunk */
     bool told_up;
     char told[PG_DETAIL_SIZE]; /* the last bad news, told once */
 };

@@ -79,11 +79,13 @@ static const char *const migration[] = {
                  " WHERE state = 'queued';"
                  " CREATE INDEX event_stuck ON event (state, received_at)"
                  " WHERE state IN ('dead', 'parked', 'cancelled');"),
+    /* Beside the key (dedup.h); NULL without. */
+    MIGRATION(3, "ALTER TABLE event ADD COLUMN note bytea;"),
     "SELECT max(version) FROM schema_version",
 };
 
 #define MIGRATION_STATEMENTS (sizeof(migration) / sizeof(migration[0]))
-#define VERSION 2
+#define VERSION 3
 
 #define CLOCK "SELECT clock_timestamp()"
 

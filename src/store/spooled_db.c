@@ -22,14 +22,14 @@ static const char owed_text[] =
     " GROUP BY event_id ORDER BY min(seq) LIMIT ?3";
 
 static const enum spooled_kind event_kinds[] = {
-    SPOOLED_UUID, SPOOLED_TIME,      SPOOLED_TEXT,  SPOOLED_BYTES, SPOOLED_TIME,
-    SPOOLED_TEXT, SPOOLED_BYTES,     SPOOLED_TEXT,  SPOOLED_TEXT,  SPOOLED_TEXT,
-    SPOOLED_TEXT, SPOOLED_INT4,      SPOOLED_INT8,  SPOOLED_INT4,  SPOOLED_INT4,
-    SPOOLED_INT8, SPOOLED_PRINTABLE, SPOOLED_TEXT,  SPOOLED_INT8,  SPOOLED_TIME,
-    SPOOLED_TIME, SPOOLED_UUID,      SPOOLED_BYTES, SPOOLED_BYTES, SPOOLED_BYTES,
+    SPOOLED_UUID,  SPOOLED_TIME,  SPOOLED_TEXT, SPOOLED_BYTES, SPOOLED_TIME,      SPOOLED_TEXT,
+    SPOOLED_BYTES, SPOOLED_TEXT,  SPOOLED_TEXT, SPOOLED_TEXT,  SPOOLED_TEXT,      SPOOLED_INT4,
+    SPOOLED_INT8,  SPOOLED_INT4,  SPOOLED_INT4, SPOOLED_INT8,  SPOOLED_PRINTABLE, SPOOLED_TEXT,
+    SPOOLED_INT8,  SPOOLED_TIME,  SPOOLED_TIME, SPOOLED_UUID,  SPOOLED_BYTES,     SPOOLED_BYTES,
+    SPOOLED_BYTES, SPOOLED_BYTES,
 };
 
-enum { EVENT_ATTEMPTS = 13, EVENT_ROWID = 25, EVENT_DOUBTFUL, EVENT_QUEUED, OWED_SEQ = 13 };
+enum { EVENT_ATTEMPTS = 13, EVENT_ROWID = 26, EVENT_DOUBTFUL, EVENT_QUEUED, OWED_SEQ = 13 };
 
 /* An event whose attempt is under way is left to a later pass. */
 #define SELECT_EVENTS                                                                              \
@@ -37,7 +37,7 @@ enum { EVENT_ATTEMPTS = 13, EVENT_ROWID = 25, EVENT_DOUBTFUL, EVENT_QUEUED, OWED
     " outcome, response_status, duration_ms, attempts, attempts_before,"                           \
     " CASE state WHEN 'queued' THEN coalesce(next_attempt_at - ?2, 0) END, last_error,"            \
     " error_category, duplicates, last_duplicate_at, last_replayed_at, replay_of, content_type,"   \
-    " headers, body, rowid, doubtful, state = 'queued' FROM event"                                 \
+    " headers, body, note, rowid, doubtful, state = 'queued' FROM event"                           \
     " WHERE id > ?1 AND (lease_until IS NULL OR lease_until < ?3 OR state <> 'queued')"
 
 static const char doubtful_text[] = SELECT_EVENTS " AND doubtful = 1 ORDER BY id LIMIT ?4";

@@ -12,7 +12,7 @@
 #include <postern/base/buf.h>
 #include <postern/base/slice.h>
 
-#define SPOOLED_COLUMNS 25 /* of the widest table */
+#define SPOOLED_COLUMNS 26 /* of the widest table */
 
 enum spooled_kind {
     SPOOLED_BOOL,

@@ -26,15 +26,15 @@ static const char rollback_text[] = "ROLLBACK";
 static const char insert_text[] =
     "INSERT INTO event (id, received_at, key, window_ends_at, response_status, duration_ms,"
     " attempts, next_attempt_at, lease_until, lease_owner, doubtful, route, method, target,"
-    " headers, content_type, body, client, mode, state, outcome)"
-    " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)"
+    " headers, content_type, body, client, mode, state, outcome, note)"
+    " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22)"
     " ON CONFLICT (id) DO NOTHING";
 static const char rows_text[] = "SELECT count(*) FROM event";
 static const char count_text[] =
     "UPDATE event SET duplicates = duplicates + ?2,"
     " last_duplicate_at = max(coalesce(last_duplicate_at, 0), ?3) WHERE id = ?1";
 static const char load_text[] =
-    "SELECT key, id, response_status, received_at, window_ends_at FROM event"
+    "SELECT key, id, response_status, received_at, window_ends_at, note FROM event"
     " WHERE key IS NOT NULL AND (window_ends_at, id) > (?1, ?2)"
     " ORDER BY window_ends_at, id LIMIT ?3";
 /* A lease ends with its owner, and whoever owned one in a file we have to ourselves is gone. */
@@ -337,6 +337,13 @@ static int bind_field(struct sqlite3_stmt *statement, int column, struct slice b
     return sqlite3_bind_blob64(statement, column, bytes.data, bytes.len, SQLITE_STATIC);
 }
 
+static int bind_note(struct sqlite3_stmt *statement, struct slice note)
+{
+    static_assert(ROW_NOTE == ROW_FIELDS - 1, "the note is bound behind the other fields");
+    return note.len > 0 ? bind_field(statement, 12 + ROW_NOTE, note, false)
+                        : sqlite3_bind_null(statement, 12 + ROW_NOTE);
+}
+
 static void bind_key(struct sqlite3_stmt *statement, const struct batch_row *row)
 {
     if (row->has_key) {
@@ -375,9 +382,9 @@ static int bind_row(struct sqlite_db *db, struct sqlite3_stmt *statement,
     bind_queue(db, statement, row, &origin->owner);
     sqlite_bind_number(statement, 11, origin->doubtful);
     int code = SQLITE_OK;
-    for (int i = 0; code == SQLITE_OK && i < ROW_FIELDS; i++)
+    for (int i = 0; code == SQLITE_OK && i < ROW_NOTE; i++)
         code = bind_field(statement, 12 + i, row->fields[i], is_text[i]);
-    return code;
+    return code == SQLITE_OK ? bind_note(statement, row->fields[ROW_NOTE]) : code;
 }
 
 /* These are about the row; anything else is about the file or the machine. */
@@ -410,31 +417,37 @@ enum status sqlite_db_count(struct sqlite_db *db, struct fold_entry *entry)
     return status;
 }
 
-static void read_key(struct sqlite3_stmt *statement, struct journal_key *ret_key)
+/* The note is copied, the statement's goes with the next step. False when out of memory. */
+static bool read_key(struct sqlite3_stmt *statement, struct arena *notes,
+                     struct journal_key *ret_key)
 {
     struct uuid digest = sqlite_read_uuid(statement, 0);
+    struct slice note = sqlite_read_bytes(statement, 5);
     static_assert(sizeof(digest.bytes) == EVENT_KEY_BYTES, "both are 16 bytes");
     memcpy(ret_key->key.digest, digest.bytes, EVENT_KEY_BYTES);
     ret_key->event_id = sqlite_read_uuid(statement, 1);
     ret_key->status = (uint16_t)sqlite3_column_int(statement, 2);
     ret_key->accepted_at_ms = (uint64_t)sqlite3_column_int64(statement, 3);
     ret_key->window_ends_at_ms = (uint64_t)sqlite3_column_int64(statement, 4);
+    ret_key->note = SLICE("");
+    return note.len == 0 || arena_copy(notes, note, &ret_key->note);
 }
 
 enum status sqlite_db_load(struct sqlite_db *db, uint64_t after_ms, const struct uuid *after,
-                           size_t room, struct journal_key *ret_keys, size_t *ret_count)
+                           struct sqlite_keys *keys)
 {
     struct sqlite3_stmt *statement = sqlite_db_statement(db, load_text);
     sqlite_bind_number(statement, 1, after_ms);
     sqlite_bind_uuid(statement, 2, after);
-    sqlite_bind_number(statement, 3, room);
-    size_t count = 0;
-    int code;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW && count < room)
-        read_key(statement, &ret_keys[count++]);
+    sqlite_bind_number(statement, 3, keys->room);
+    int code = SQLITE_ROW;
+    bool kept = true;
+    keys->count = 0;
+    arena_reset(&keys->notes);
+    while (kept && keys->count < keys->room && keys->notes.used_bytes < keys->note_room &&
+           (code = sqlite3_step(statement)) == SQLITE_ROW)
+        kept = read_key(statement, &keys->notes, &keys->keys[keys->count++]);
     sqlite3_reset(statement);
-    if (code != SQLITE_DONE && code != SQLITE_ROW)
-        return STATUS_UNAVAILABLE;
-    *ret_count = count;
-    return STATUS_OK;
+    keys->more = code == SQLITE_ROW;
+    return kept && (code == SQLITE_DONE || code == SQLITE_ROW) ? STATUS_OK : STATUS_UNAVAILABLE;
 }

@@ -85,10 +85,20 @@ NODISCARD enum status sqlite_db_insert(struct sqlite_db *db, const struct batch_
 /* Adds a duplicate count to its event's row and says in entry->written if it was there. */
 NODISCARD enum status sqlite_db_count(struct sqlite_db *db, struct fold_entry *entry);
 
-/* Reads up to `room` keys whose (window end, id) is greater than (after_ms, after). */
+/* A chunk of keys. `keys`, of which there are `room`, and the arena are the owner's. */
+struct sqlite_keys {
+    struct journal_key *keys;
+    size_t room;
+    size_t note_room;   /* bytes: the key whose note reaches that is the last one */
+    struct arena notes; /* theirs */
+    size_t count;       /* out */
+    bool more;          /* out: there may be more behind them */
+};
+
+/* Reads the next keys whose (window end, id) is greater than (after_ms, after), as many as there is
+ * room for. */
 NODISCARD enum status sqlite_db_load(struct sqlite_db *db, uint64_t after_ms,
-                                     const struct uuid *after, size_t room,
-                                     struct journal_key *ret_keys, size_t *ret_count);
+                                     const struct uuid *after, struct sqlite_keys *keys);
 
 /* One step of the retention (sqlite_prune.c): looks at the next rows behind `cursor` that are older
  * than cutoff_ms and deletes those whose window is over at now_ms and that wait for no delivery.

@@ -31,12 +31,19 @@ struct table {
     const char *forwards, *backwards, *one, *insert;
 };
 
-static const struct table event_table = {
-    "SELECT rowid, " EVENT_COLUMNS " FROM event NOT INDEXED ORDER BY rowid",
-    "SELECT rowid, " EVENT_COLUMNS " FROM event NOT INDEXED ORDER BY rowid DESC",
-    "SELECT rowid, " EVENT_COLUMNS " FROM event NOT INDEXED WHERE rowid = ?1",
-    "INSERT INTO event (" EVENT_COLUMNS ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,"
-    "?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,?28) ON CONFLICT DO NOTHING"};
+#define EVENT_TABLE(note)                                                                          \
+    {                                                                                              \
+        "SELECT rowid, " EVENT_COLUMNS ", " note " FROM event NOT INDEXED ORDER BY rowid",         \
+            "SELECT rowid, " EVENT_COLUMNS ", " note                                               \
+            " FROM event NOT INDEXED ORDER BY rowid DESC",                                         \
+            "SELECT rowid, " EVENT_COLUMNS ", " note " FROM event NOT INDEXED WHERE rowid = ?1",   \
+            "INSERT INTO event (" EVENT_COLUMNS ", note) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,"  \
+            "?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29)"         \
+            " ON CONFLICT DO NOTHING"                                                              \
+    }
+static const struct table event_table = EVENT_TABLE("note");
+/* Of a file that could not be brought to version 3. */
+static const struct table event_table_2 = EVENT_TABLE("NULL");
 static const struct table owed_table = {
     "SELECT seq, seq, " OWED_COLUMNS " FROM owed ORDER BY seq",
     "SELECT seq, seq, " OWED_COLUMNS " FROM owed ORDER BY seq DESC",
@@ -160,6 +167,12 @@ static struct sqlite3 *open_damaged(const char *path)
     return NULL;
 }
 
+static bool has_notes(struct sqlite3 *handle)
+{
+    return sqlite3_table_column_metadata(handle, NULL, "event", "note", NULL, NULL, NULL, NULL,
+                                         NULL) == SQLITE_OK;
+}
+
 enum status sqlite_salvage(struct sqlite_db *db, const char *path, struct sqlite_salvage *ret_found)
 {
     *ret_found = (struct sqlite_salvage){.events = 0};
@@ -167,7 +180,8 @@ enum status sqlite_salvage(struct sqlite_db *db, const char *path, struct sqlite
     if (!rescue.from)
         return STATUS_OK;
     rescue.status = sqlite_db_begin(db, true);
-    ret_found->events = rescue_table(&rescue, &event_table);
+    ret_found->events =
+        rescue_table(&rescue, has_notes(rescue.from) ? &event_table : &event_table_2);
     ret_found->owed = rescue_table(&rescue, &owed_table);
     ret_found->deliveries = rescue_table(&rescue, &delivery_table);
     ret_found->complete = rescue.complete;

@@ -45,7 +45,7 @@ struct journal_record {
     struct slice outcome;       /* policy/outcome's journal word: "accepted", "bypassed", … */
     uint16_t response_status;
     uint32_t duration_ms; /* from the last byte of the request to the upstream's head */
-    struct slice note;    /* beside the key (dedup.h); empty: none */
+    struct slice note;    /* beside the key, at most DEDUP_NOTE_MAX (dedup.h); empty: none */
     /* The record is a queue's row as well (queue.h): `attempts` is 0, it is due at once, or leased
      * to this worker's queue for lease_ms from its commit. Its op, which is DURABLE, is answered
      * only when it is certain: OK, it will be delivered; anything else, it is not and won't be in
@@ -84,7 +84,7 @@ struct journal_key {
     uint16_t status;
     uint64_t accepted_at_ms;    /* wall clock */
     uint64_t window_ends_at_ms; /* wall clock */
-    struct slice note;          /* borrowed for the call */
+    struct slice note;          /* as recorded; borrowed for the call */
 };
 
 struct journal_load {

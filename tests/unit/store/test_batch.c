@@ -26,6 +26,7 @@ static void fill_record(void)
         .mode = SLICE("proxy"),
         .state = SLICE("delivered"),
         .outcome = SLICE("accepted"),
+        .note = SLICE("F\0;\n"),
         .response_status = 204,
         .duration_ms = 77,
     };
@@ -44,9 +45,10 @@ Test(batch, a_row_is_an_exact_copy)
     struct journal_op op = {.record = &record, .level = JOURNAL_DURABLE};
     cr_assert(add(batch, &op, 6));
     const struct batch_row *row = batch->rows[0];
-    const struct slice expected[ROW_FIELDS] = {
-        record.route, record.method, record.target, record.headers, record.content_type,
-        record.body,  record.client, record.mode,   record.state,   record.outcome};
+    const struct slice expected[ROW_FIELDS] = {record.route,   record.method,       record.target,
+                                               record.headers, record.content_type, record.body,
+                                               record.client,  record.mode,         record.state,
+                                               record.outcome, record.note};
     for (size_t i = 0; i < ROW_FIELDS; i++) {
         cr_assert(slice_eq(row->fields[i], expected[i]));
         cr_assert_neq(row->fields[i].data, expected[i].data);
@@ -113,4 +115,55 @@ Test(batch, full_by_bytes_but_one_row_always_fits)
     cr_assert_not(batch_fits(batch, fixed));
     batch_free(batch);
     free(body);
+}
+
+Test(batch, one_that_is_over_is_filled_again)
+{
+    struct batch *batch = batch_new(5);
+    struct journal_op op = {.record = &record, .level = JOURNAL_DURABLE};
+    cr_assert(add(batch, &op, 6));
+    const struct batch_row *first = batch->rows[0];
+    batch->sealed = true;
+    batch->tries = 3;
+    cr_assert(batch_renew(batch));
+    cr_assert_eq(batch->count, 0);
+    cr_assert_eq(batch->bytes, 0);
+    cr_assert_eq(batch->waiting, 0);
+    cr_assert_eq(batch->level, JOURNAL_BUFFERED);
+    cr_assert_eq(batch->tries, 0);
+    cr_assert_not(batch->sealed);
+    cr_assert(add(batch, &op, 7));
+#ifndef POSTERN_ARENA_SINGLY
+    cr_assert_eq(batch->rows[0], first, "in the same memory");
+#else
+    (void)first;
+#endif
+    batch_free(batch);
+}
+
+static void fill_to(struct batch *batch, size_t rows, size_t body_bytes)
+{
+    static char body[64 << 10];
+    struct journal_op op = {.record = &record, .level = JOURNAL_DURABLE};
+    record.body = slice_of(body, body_bytes);
+    for (size_t i = 0; i < rows; i++)
+        cr_assert(add(batch, &op, 6));
+}
+
+Test(batch, a_large_or_untouched_one_is_not_worth_keeping)
+{
+    struct batch *empty = batch_new(5), *at = batch_new(5), *many = batch_new(5),
+                 *long_one = batch_new(5);
+    cr_assert_not(batch_renew(empty));
+    fill_to(at, 64, 10);
+    cr_assert(batch_renew(at));
+    fill_to(many, 65, 10);
+    cr_assert_not(batch_renew(many));
+    cr_assert_eq(many->count, 65, "nothing changed");
+    fill_to(long_one, 1, 33 << 10);
+    cr_assert_not(batch_renew(long_one));
+    batch_free(empty);
+    batch_free(at);
+    batch_free(many);
+    batch_free(long_one);
 }

@@ -93,9 +93,35 @@ Test(pg_columns, a_row_of_a_copy_is_within_its_bound_and_reaches_it)
     row.fields[ROW_BODY] = SLICE("four");
     size_t len = (size_t)(pg_columns_put_row(bytes, &row, &lease) - bytes);
     cr_assert_leq(len, pg_columns_row_bytes(&row));
-    cr_assert_eq(memcmp(bytes, "\0\x14\0\0\0\x10", 6), 0);
+    cr_assert_eq(memcmp(bytes, "\0\x15\0\0\0\x10", 6), 0);
     size_t fixed = 2 + 3 * (4 + 16) + 5 * (4 + 8) + 2 * (4 + 4) + ROW_FIELDS * 4;
     cr_assert_eq(len, fixed + 4);
+}
+
+Test(pg_columns, a_note_is_null_when_there_is_none)
+{
+    struct batch_row noted = {.response_status = 1}, plain = {.response_status = 1};
+    struct batch_row *rows[] = {&noted, &plain};
+    empty_fields(&noted);
+    empty_fields(&plain);
+    noted.fields[ROW_NOTE] = SLICE("\0;");
+    cr_assert_eq(pg_columns_of_rows(&columns, rows, 2, &lease), STATUS_OK);
+    cr_assert(slice_eq(parameter(20), SLICE("\0\0\0\1\0\0\0\1\0\0\0\x11\0\0\0\2\0\0\0\1"
+                                            "\0\0\0\2\0;\xff\xff\xff\xff")));
+    cr_assert_eq(columns.types[20], 1001);
+}
+
+Test(pg_columns, a_row_of_a_copy_ends_with_its_note)
+{
+    static char bytes[1024];
+    struct batch_row row = {.response_status = 1};
+    empty_fields(&row);
+    size_t len = (size_t)(pg_columns_put_row(bytes, &row, &lease) - bytes);
+    cr_assert_eq(memcmp(bytes + len - 4, "\xff\xff\xff\xff", 4), 0);
+    row.fields[ROW_NOTE] = SLICE("F\n");
+    len = (size_t)(pg_columns_put_row(bytes, &row, &lease) - bytes);
+    cr_assert_eq(memcmp(bytes + len - 6, "\0\0\0\2F\n", 6), 0);
+    cr_assert_leq(len, pg_columns_row_bytes(&row));
 }
 
 Test(pg_columns, a_fold_becomes_arrays_and_bounds)

@@ -21,7 +21,7 @@ Test(sqlite_db, opening_again_migrates_nothing)
     insert(&row, true);
     sqlite_db_close(&db);
     open_file();
-    cr_assert_eq(number("PRAGMA user_version"), 2);
+    cr_assert_eq(number("PRAGMA user_version"), 3);
     cr_assert_eq(number("SELECT count(*) FROM event"), 1);
 }
 
@@ -131,6 +131,30 @@ Test(sqlite_db, counts_are_written_where_the_event_is)
     cr_assert_eq(number("SELECT last_duplicate_at FROM event"), 50);
 }
 
+#define NOTE_ROOM 100000u
+
+static struct journal_key keys[3];
+static struct sqlite_keys loaded;
+static struct uuid after;
+static uint64_t after_ms;
+
+static void open_keys(void)
+{
+    loaded = (struct sqlite_keys){.keys = keys, .room = 3, .note_room = NOTE_ROOM};
+    arena_init(&loaded.notes, 1024, SIZE_MAX);
+    after_ms = 5000;
+}
+
+/* Loads the next page. */
+static void load_keys(void)
+{
+    cr_assert_eq(sqlite_db_load(&db, after_ms, &after, &loaded), STATUS_OK);
+    if (loaded.count > 0) {
+        after = keys[loaded.count - 1].event_id;
+        after_ms = keys[loaded.count - 1].window_ends_at_ms;
+    }
+}
+
 Test(sqlite_db, keys_are_paged_by_window_end_and_id)
 {
     for (uint32_t i = 0; i < 10; i++) {
@@ -138,21 +162,60 @@ Test(sqlite_db, keys_are_paged_by_window_end_and_id)
         row.key.digest[0] = (uint8_t)i;
         insert(&row, false);
     }
-    struct journal_key keys[3];
-    struct uuid after = {{0}};
-    uint64_t after_ms = 5000;
-    size_t count = 0, total = 0;
+    open_keys();
+    size_t total = 0;
     do {
-        cr_assert_eq(sqlite_db_load(&db, after_ms, &after, 3, keys, &count), STATUS_OK);
-        for (size_t i = 0; i < count; i++)
-            cr_assert_eq(keys[i].key.digest[0], total + i);
-        total += count;
-        if (count > 0) {
-            after = keys[count - 1].event_id;
-            after_ms = keys[count - 1].window_ends_at_ms;
+        load_keys();
+        cr_assert_leq(loaded.count, 3);
+        for (size_t i = 0; i < loaded.count; i++) {
+            cr_assert_eq(loaded.keys[i].key.digest[0], total + i);
+            cr_assert(slice_eq(loaded.keys[i].note, SLICE("x")));
         }
-    } while (count == 3);
+        total += loaded.count;
+    } while (loaded.more);
     cr_assert_eq(total, 10);
+    arena_done(&loaded.notes);
+}
+
+Test(sqlite_db, keys_come_with_their_notes)
+{
+    const struct slice notes[] = {SLICE("F\n"), SLICE(""), SLICE("\0;\r\n")};
+    for (uint32_t i = 0; i < 3; i++) {
+        struct batch_row row = row_at(1000, i, 5001);
+        row.fields[ROW_NOTE] = notes[i];
+        insert(&row, false);
+    }
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE note IS NULL"), 1);
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE note = x'003b0d0a'"), 1);
+    open_keys();
+    load_keys();
+    cr_assert_eq(loaded.count, 3);
+    for (uint32_t i = 0; i < 3; i++)
+        cr_assert(slice_eq(loaded.keys[i].note, notes[i]));
+    load_keys();
+    cr_assert_eq(loaded.count, 0);
+    cr_assert_not(loaded.more);
+    arena_done(&loaded.notes);
+}
+
+Test(sqlite_db, a_page_of_keys_ends_where_its_notes_get_long)
+{
+    static char note[NOTE_ROOM];
+    const size_t lengths[] = {NOTE_ROOM - 100, 100, 100};
+    for (uint32_t i = 0; i < 3; i++) {
+        struct batch_row row = row_at(1000, i, 5001);
+        row.fields[ROW_NOTE] = slice_of(note, lengths[i]);
+        insert(&row, false);
+    }
+    open_keys();
+    load_keys();
+    cr_assert_eq(loaded.count, 2);
+    cr_assert(loaded.more);
+    load_keys();
+    cr_assert_eq(loaded.count, 1);
+    cr_assert_eq(loaded.keys[0].note.len, 100);
+    cr_assert_not(loaded.more);
+    arena_done(&loaded.notes);
 }
 
 /* ---- what the hooks count ---- */

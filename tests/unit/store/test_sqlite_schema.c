@@ -41,7 +41,7 @@ TestSuite(sqlite_schema, .init = make_version_1, .fini = remove_folder);
 Test(sqlite_schema, rows_of_version_1_are_all_there)
 {
     open_file();
-    cr_assert_eq(number("PRAGMA user_version"), 2);
+    cr_assert_eq(number("PRAGMA user_version"), 3);
     cr_assert_eq(db.rows, 1000);
     cr_assert_eq(number("SELECT sum(length(body)) FROM event"), 6005000);
     cr_assert_eq(number("SELECT count(*) FROM event WHERE route = 'r' AND method = 'POST' AND"
@@ -53,7 +53,7 @@ Test(sqlite_schema, rows_of_version_1_are_all_there)
                         " + 7"),
                  1000);
     cr_assert_eq(number("SELECT count(*) FROM event WHERE attempts_before = 0 AND doubtful = 0 AND"
-                        " lease_owner IS NULL AND replay_of IS NULL"),
+                        " lease_owner IS NULL AND replay_of IS NULL AND note IS NULL"),
                  1000);
     cr_assert_eq(number("SELECT count(*) FROM delivery JOIN event ON id = event_id WHERE"
                         " delivery.received_at = event.received_at AND status = 500 AND"
@@ -63,13 +63,32 @@ Test(sqlite_schema, rows_of_version_1_are_all_there)
     sqlite_db_close(&db);
 }
 
-Test(sqlite_schema, headers_and_body_stay_last)
+Test(sqlite_schema, headers_and_body_stay_last_and_a_note_behind_them)
 {
     open_file();
-    cr_assert_eq(number("SELECT cid FROM pragma_table_info('event') WHERE name = 'body'"),
+    cr_assert_eq(number("SELECT cid FROM pragma_table_info('event') WHERE name = 'note'"),
                  number("SELECT max(cid) FROM pragma_table_info('event')"));
-    cr_assert_eq(number("SELECT cid + 1 FROM pragma_table_info('event') WHERE name = 'headers'"),
+    cr_assert_eq(number("SELECT cid + 1 FROM pragma_table_info('event') WHERE name = 'body'"),
                  number("SELECT max(cid) FROM pragma_table_info('event')"));
+    cr_assert_eq(number("SELECT cid + 2 FROM pragma_table_info('event') WHERE name = 'headers'"),
+                 number("SELECT max(cid) FROM pragma_table_info('event')"));
+    sqlite_db_close(&db);
+}
+
+Test(sqlite_schema, version_2_gets_a_column_and_keeps_its_pages)
+{
+    open_file();
+    cr_assert_eq(sqlite_db_checkpoint(&db, true), STATUS_OK);
+    execute("ALTER TABLE event DROP COLUMN note; PRAGMA user_version = 2; VACUUM");
+    int64_t root = number("SELECT rootpage FROM sqlite_schema WHERE name = 'event'");
+    int64_t pages = number("PRAGMA page_count");
+    sqlite_db_close(&db);
+    open_file();
+    cr_assert_eq(number("PRAGMA user_version"), 3);
+    cr_assert_eq(number("SELECT rootpage FROM sqlite_schema WHERE name = 'event'"), root);
+    cr_assert_eq(number("PRAGMA page_count"), pages);
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE note IS NULL AND length(body) > 1000"),
+                 1000);
     sqlite_db_close(&db);
 }
 
