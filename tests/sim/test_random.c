@@ -8,7 +8,11 @@
  *   C2  who is told "duplicate" is told the id of an event that the upstream took
  *   C8  the books balance, nothing is left alive (sim_close)
  *
- * and each client got one end. POSTERN_SIM_SEED=n runs that seed alone and tells its moves;
+ * and each client got one end. Every other run has a door: signatures checked off the loop, rates,
+ * fingerprints, responses given again; then nobody without a right signature is forwarded, and who
+ * sends another body under a key is not told of an event of that body.
+ *
+ * POSTERN_SIM_SEED=n runs that seed alone and tells its moves;
  * POSTERN_SIM_SEEDS=n runs the first n.
  */
 #include "sim.h"
@@ -23,6 +27,19 @@
 #define MOVES 400u
 #define KEYS 3u       /* posted at a time */
 #define ANY_KEY 0xffu /* for was_taken */
+
+/* The key of RFC 8032 7.1, test 1; signatures of "1763700000event" and "1763700000other", made with
+ * an implementation of RFC 8032 in Python. */
+#define DOOR                                                                                       \
+    "    key: {header: X-Key}\n"                                                                   \
+    "    signature: {scheme: discord, tolerance: 0s, secret: "                                      \
+    "\"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\"}\n"                      \
+    "    fingerprint: payload\n"
+static const char *const signatures[] = {
+    "7a8f3e1fb447de6f775cbba7daeec0b8903ec297725667f4da7eef0822cd54ac"
+    "df2d00cb3dfa09e11b82c9594e3db723e80d93d543ba367b296510e480d0f205",
+    "b7aace940bcb8c605330dc9695a5713103fe23aa2fdb5049ffb0f77604d2ec4c"
+    "f260f3f78db21f09cbdc8eb5b936013aa44b10e40a168511f92debd1b60b8302"};
 
 /* What may happen to the stores in a run. */
 enum weather {
@@ -43,6 +60,7 @@ struct run {
     uint64_t seed, random;
     enum weather weather;
     bool told; /* moves are printed */
+    bool door; /* DOOR, and perhaps more */
     struct sim *sim;
     struct sim_client *clients[2 * MOVES];
     unsigned keys[2 * MOVES]; /* of the clients */
@@ -122,6 +140,8 @@ static void note_calls(struct run *run)
         const char *head = upstream->heads[run->call_count++];
         const char *key = strstr(head, "X-Key: ");
         cr_assert_not_null(key);
+        cr_assert_null(strstr(head, "X-Wrong"), "seed %llu: an unverified request was forwarded",
+                       (unsigned long long)run->seed);
         call->key = (unsigned)strtoul(key + strlen("X-Key: "), NULL, 10);
         copy_event_id(head, call->event_id);
         if (run->weather != STORM)
@@ -180,10 +200,28 @@ static void post_key(struct run *run, unsigned key)
     run->clients[run->client_count++] = sim_post(run->sim, body, header);
 }
 
+/* With `other` the second body, with `wrong` the signature of the one that isn't sent. */
+static void post_signed(struct run *run, unsigned key, bool other, bool wrong)
+{
+    char header[256];
+    (void)snprintf(header, sizeof header,
+                   "X-Key: %u\r\nX-Signature-Timestamp: 1763700000\r\n"
+                   "X-Signature-Ed25519: %s\r\n%s",
+                   key, signatures[other != wrong], wrong ? "X-Wrong: 1\r\n" : "");
+    tell(run, "client %zu posts key %u%s%s", run->client_count, key, other ? " other" : "",
+         wrong ? " wrong" : "");
+    run->keys[run->client_count] = key;
+    run->clients[run->client_count++] = sim_post(run->sim, other ? "other" : "event", header);
+}
+
 static void post(struct run *run)
 {
     run->newest += below(run, 12) == 0;
-    post_key(run, run->newest + below(run, KEYS));
+    unsigned key = run->newest + below(run, KEYS);
+    if (run->door)
+        post_signed(run, key, below(run, 8) == 0, below(run, 8) == 0);
+    else
+        post_key(run, key);
 }
 
 /* One of those who wait for their answer, or NULL. */
@@ -279,6 +317,8 @@ static void flush(struct run *run)
         tell(run, "the stores answer");
     sim_dedup_flush(run->sim);
     sim_journal_flush(run->sim);
+    sim_limiter_flush(run->sim);
+    sim_check(run->sim);
 }
 
 static void change_weather(struct run *run)
@@ -287,6 +327,7 @@ static void change_weather(struct run *run)
     unsigned modes = run->weather == CALM ? 1 : run->weather == SLOW ? 2 : 3;
     sim->dedup.mode[below(run, SIM_VERBS)] = (enum sim_mode)below(run, modes);
     sim->journal.mode = (enum sim_mode)below(run, modes);
+    sim->limiter.mode = (enum sim_mode)below(run, modes);
     tell(run, "claim %d renew %d settle %d release %d journal %d", sim->dedup.mode[SIM_CLAIM],
          sim->dedup.mode[SIM_RENEW], sim->dedup.mode[SIM_SETTLE], sim->dedup.mode[SIM_RELEASE],
          sim->journal.mode);
@@ -323,10 +364,20 @@ static void open_run(struct run *run)
         {"    on_store_error: pass\n", "    on_store_error: reject\n"},
         {"    ack: async\n", "    ack: durable\n"},
     };
-    char lines[256] = "    on_timeout: release\n"; /* hold keeps a key that nobody took */
+    static const char *const doors[][2] = {
+        {"    duplicate: ack\n", "    duplicate: replay\n    replay: {body: 8B}\n"},
+        {"    on_mismatch: conflict\n", "    on_mismatch: duplicate\n"},
+        {"    limits: {rate: 10/s, burst: 8, shared: false}\n",
+         "    limits: {rate: 10/s, burst: 8, shared: true}\n"},
+    };
+    char lines[768] = "    on_timeout: release\n"; /* hold keeps a key that nobody took */
     for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
         strcat(lines, choices[i][below(run, 2)]);
-    run->sim = sim_open(lines, "");
+    strcat(lines, run->door ? DOOR : "");
+    for (size_t i = 0; run->door && i < sizeof doors / sizeof doors[0]; i++)
+        strcat(lines, doors[i][below(run, 2)]);
+    run->sim = sim_open(
+        lines, run->door ? "dedup: {store: redis, redis: {url: \"redis://127.0.0.1:1\"}}\n" : "");
     tell(run, "seed %llu\n%s", (unsigned long long)run->seed, lines);
 }
 
@@ -336,6 +387,7 @@ static void end_run(struct run *run)
     struct sim *sim = run->sim;
     memset(sim->dedup.mode, 0, sizeof sim->dedup.mode);
     sim->journal.mode = SIM_NOW;
+    sim->limiter.mode = SIM_NOW;
     for (unsigned round = 0; sim->gateway.exchanges > 0 && round < 1000; round++) {
         flush(run);
         for (size_t i = 0; i < run->client_count; i++) {
@@ -359,19 +411,32 @@ static bool key_was_taken(const struct run *run, unsigned key)
     return false;
 }
 
-/* Where no store failed, a copy that comes now is a duplicate of what was taken, and is forwarded
- * at once if nothing was. */
+/* A copy that comes when its rate allows it. */
+static void post_copy(struct run *run, unsigned key)
+{
+    if (!run->door) {
+        post_key(run, key);
+        return;
+    }
+    sim_skip(run->sim, 10000);
+    post_signed(run, key, false, false);
+    sim_check(run->sim);
+}
+
+/* Where no store failed, a copy that comes now is a duplicate of what was taken (or its body
+ * another one), and is forwarded at once if nothing was. */
 static void check_copy(struct run *run, unsigned key)
 {
     bool taken = key_was_taken(run, key);
     size_t calls = run->sim->upstream.call_count;
     size_t i = run->client_count;
-    post_key(run, key);
+    post_copy(run, key);
     note_calls(run);
     cr_assert_eq(run->sim->upstream.call_count, calls + !taken, "seed %llu: a copy of key %u",
                  (unsigned long long)run->seed, key);
     if (taken)
-        cr_assert(sim_got(run->clients[i], "Postern-Outcome: duplicate"));
+        cr_assert(sim_got(run->clients[i], "Postern-Outcome: duplicate") ||
+                  (run->door && sim_status(run->clients[i]) == 422));
     else
         sim_answer(run->sim, calls, 500, "no");
 }
@@ -398,6 +463,7 @@ static void run_seed(uint64_t seed, bool told)
     run->random = seed;
     run->weather = (enum weather)(seed % WEATHERS);
     run->told = told;
+    run->door = seed / WEATHERS % 2;
     open_run(run);
     for (unsigned i = 0; i < MOVES; i++)
         move(run);
