@@ -127,6 +127,15 @@ static bool is_down_long(const struct front *front)
            front_now_ms(front) >= front->down_since_ms + front->opts.wait_ms;
 }
 
+static struct batch *take_spare(struct front *front)
+{
+    struct batch *batch = front->spare;
+    front->spare = NULL;
+    if (batch)
+        batch->started_ms = front_now_ms(front);
+    return batch;
+}
+
 /* The batch that takes a row of `cost` bytes: the last one, or a new one behind it. */
 static struct batch *filling_batch(struct front *front, size_t cost)
 {
@@ -137,7 +146,9 @@ static struct batch *filling_batch(struct front *front, size_t cost)
         last->sealed = true;
         front_pump(front);
     }
-    struct batch *batch = batch_new(front_now_ms(front));
+    struct batch *batch = take_spare(front);
+    if (!batch)
+        batch = batch_new(front_now_ms(front));
     if (batch)
         list_push_back(&front->queue, &batch->link);
     return batch;
@@ -326,6 +337,15 @@ static void tell_watch(struct front *front)
         loop_defer(front->opts.loop, &front->watch->changed);
 }
 
+/* Renewed at once, so that one that is large is freed at once too. */
+static void keep_spare(struct front *front, struct batch *batch)
+{
+    if (!front->spare && !front->closing && batch_renew(batch))
+        front->spare = batch;
+    else
+        batch_free(batch);
+}
+
 void front_finish(struct front *front)
 {
     struct batch *batch = front->in_flight;
@@ -334,7 +354,7 @@ void front_finish(struct front *front)
     front->journal.stats.up = true;
     front->down_since_ms = 0;
     list_remove(&batch->link);
-    batch_free(batch);
+    keep_spare(front, batch);
     front_note_oldest(front);
     front_pump(front);
     tell_watch(front);

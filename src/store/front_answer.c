@@ -185,6 +185,8 @@ void front_close(struct front *front, void (*closed)(void *arg), void *arg)
     if (front->watch)
         front->watch->closing(front->watch);
     drop_queue(front);
+    batch_free(front->spare);
+    front->spare = NULL;
     front_lose_counts(front, &front->fresh);
     front_lose_counts(front, &front->late);
     front_load_end(front, STATUS_UNAVAILABLE);

@@ -35,9 +35,10 @@ static void note_failure(struct sqlite_store *store, enum status status)
 
 static const char oldest_text[] = "SELECT min(id) FROM event";
 
+/* Of a spool; nobody asks a journal, and it is asked for after each commit. */
 static uint64_t oldest_at_ms(struct sqlite_store *store)
 {
-    if (store->db.rows == 0)
+    if (!store->is_spool || store->db.rows == 0)
         return 0;
     struct sqlite3_stmt *oldest = sqlite_db_statement(&store->db, oldest_text);
     bool found = sqlite3_step(oldest) == SQLITE_ROW;

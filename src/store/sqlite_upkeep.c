@@ -23,15 +23,18 @@ static const char expire_text[] =
     "UPDATE event SET state = 'dead', next_attempt_at = NULL, lease_until = NULL,"
     " last_error = 'max_age', error_category = coalesce(error_category, 'transient')"
     " WHERE rowid = ?1";
-static const char parked_text[] = "SELECT min(route) FROM event INDEXED BY event_parked"
-                                  " WHERE state = 'parked' AND route > ?1";
+/* What the index is restricted to has to be said again, or SQLite does not take it. */
+#define STUCK " (state = 'dead' OR state = 'parked' OR state = 'cancelled')"
+
+static const char parked_text[] = "SELECT min(route) FROM event INDEXED BY event_stuck"
+                                  " WHERE state = 'parked' AND" STUCK " AND route > ?1";
 static const char unpark_text[] =
     "UPDATE event SET state = 'queued', next_attempt_at = ?2, lease_until = NULL"
-    " WHERE rowid IN (SELECT rowid FROM event INDEXED BY event_parked"
-    " WHERE state = 'parked' AND route = ?1 LIMIT ?3)";
+    " WHERE rowid IN (SELECT rowid FROM event INDEXED BY event_stuck"
+    " WHERE state = 'parked' AND" STUCK " AND route = ?1 LIMIT ?3)";
 static const char count_text[] =
     "SELECT count(*) FROM (SELECT 1 FROM event INDEXED BY event_stuck WHERE state = ?1"
-    " AND (state = 'dead' OR state = 'parked' OR state = 'cancelled') LIMIT ?2)";
+    " AND" STUCK " LIMIT ?2)";
 static const char oldest_text[] = "SELECT min(next_attempt_at) FROM event INDEXED BY event_due"
                                   " WHERE state = 'queued' AND doubtful = 0 AND route = ?1";
 
