@@ -65,7 +65,7 @@ static char *put_key(const struct limit_commands *commands, char *at, const stru
 char *limit_command_put(const struct limit_commands *commands, char *at, const struct limit_op *op)
 {
     const struct redis_script *script = &commands->script;
-    at = resp_raw(at, SLICE("*6\r\n"));
+    at = resp_raw(at, SLICE("*7\r\n"));
     at = resp_bulk(at, op->resent ? SLICE("EVAL") : SLICE("EVALSHA"));
     at = resp_bulk(at, op->resent ? script->source : slice_of(script->sha, sizeof script->sha));
     at = resp_number(at, 1);

@@ -29,7 +29,7 @@ Test(limit_command, a_take)
 {
     struct limit_op op = limit_op_of(0x0123456789abcdef, 1000, 7, LIMIT_TAKE);
     cr_assert(slice_eq(command_of(&op),
-                       SLICE("*6\r\n$7\r\nEVALSHA\r\n"
+                       SLICE("*7\r\n$7\r\nEVALSHA\r\n"
                              "$40\r\nffffffffffffffffffffffffffffffffffffffff\r\n$1\r\n1\r\n"
                              "$44\r\np:x:limit:{efcdab89674523010000000000000000}\r\n"
                              "$4\r\n1000\r\n$4\r\n7000\r\n$1\r\n1\r\n")));
@@ -47,7 +47,7 @@ Test(limit_command, the_source_goes_along_when_it_is_sent_again)
     struct limit_op op = limit_op_of(1, 1000, 7, LIMIT_TAKE);
     op.resent = true;
     struct slice text = command_of(&op);
-    cr_assert(slice_starts(text, SLICE("*6\r\n$4\r\nEVAL\r\n$")));
+    cr_assert(slice_starts(text, SLICE("*7\r\n$4\r\nEVAL\r\n$")));
     cr_assert_not_null(
         memmem(text.data, text.len, commands.script.source.data, commands.script.source.len));
 }
