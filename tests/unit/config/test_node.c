@@ -37,13 +37,13 @@ Test(node, is_found_by_its_path)
 
 Test(node, is_appended)
 {
-    struct node *root = tree("{}"), *other = tree("a: 1\nb: 2\n");
-    struct node *a = other->first, *b = a->next;
-    node_append(root, b);
-    node_append(root, a);
-    cr_assert(root->count == 2 && root->first == b && b->next == a && root->last == a);
+    struct node *root = tree("map: {}\na: 1\nb: 2\n");
+    struct node *map = root->first, *a = map->next, *b = a->next;
+    node_append(map, b);
+    node_append(map, a);
+    cr_assert(map->count == 2 && map->first == b && b->next == a && map->last == a);
     cr_assert_null(a->next);
-    cr_assert_eq(node_find(root, "a"), a);
+    cr_assert_eq(node_find(root, "map.a"), a);
 }
 
 Test(node, is_empty_when_its_value_was_left_out)

@@ -54,6 +54,22 @@ Test(reference, the_page_is_up_to_date)
     buf_done(&tables);
 }
 
+Test(reference, every_scheme_is_explained)
+{
+    struct buf page;
+    char word[64];
+    buf_init(&page, GOLDEN_BYTES);
+    golden_read(PAGE, &page);
+    const char *section = strstr(buf_slice(&page).data, "## Signatures\n");
+    cr_assert_not_null(section);
+    for (unsigned i = 0; i < VERIFY_SCHEMES; i++) {
+        snprintf(word, sizeof(word), "`%s`", verify_scheme_text((enum verify_scheme)i));
+        const char *found = strstr(section, word);
+        cr_assert(found && found < strstr(section, "**Handshakes.**"), "%s", word);
+    }
+    buf_done(&page);
+}
+
 Test(reference, cells_do_not_break_their_row)
 {
     struct buf tables;
