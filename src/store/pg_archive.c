@@ -7,6 +7,7 @@
 #include "pg_archive.h"
 
 #include "pg_columns.h"
+#include "pg_rows.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -362,9 +363,12 @@ void pg_archive_selected(struct archive_desk *desk, const struct pg_result *resu
 
 /* ---- changing: doing it ---- */
 
-/* $2 ids, $3 their times, $4 due times, $5 ids of copies, $6 now, $7 … $8 the span of $3, $9 the
- * time of the copies. Waiting for a row's lock, each looks at its state again. */
-#define PAGE "unnest($2, $3, $4, $5) AS d (id, received_at, due_at, new_id)"
+/* $2 ids, $3 their times, $4 due times, $5 ids of copies, $6 now, $7 … $8 the days of $3
+ * (pg_rows.h), $9 the time of the copies. Waiting for a row's lock, each looks at its state again.
+ */
+#define PAGE                                                                                       \
+    "unnest((SELECT $2), (SELECT $3), (SELECT $4), (SELECT $5))"                                   \
+    " AS d (id, received_at, due_at, new_id)"
 #define OF_PAGE                                                                                    \
     " WHERE e.id = d.id AND e.received_at = d.received_at AND e.received_at BETWEEN $7 AND $8 "    \
     "AND "
@@ -461,8 +465,8 @@ void pg_archive_apply(struct pg_link *link, const struct archive_desk *desk, boo
     add_bool(&params, ripe);
     add_page(&params, &arrays, plan);
     add_time(&params, plan->now_ms);
-    add_time(&params, uuid_time_ms(&plan->targets[0].id));
-    add_time(&params, uuid_time_ms(&plan->targets[plan->count - 1].id));
+    add_time(&params, pg_day_first_ms(uuid_time_ms(&plan->targets[0].id)));
+    add_time(&params, pg_day_last_ms(uuid_time_ms(&plan->targets[plan->count - 1].id)));
     add_time(&params, uuid_time_ms(&plan->request));
     send(link, text, &params);
 }

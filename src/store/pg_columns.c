@@ -6,6 +6,8 @@
  */
 #include "pg_columns.h"
 
+#include "pg_rows.h"
+
 #include <endian.h>
 #include <limits.h>
 
@@ -29,12 +31,13 @@ const char pg_columns_insert[] = INSERT_ROWS;
 const char pg_columns_insert_again[] = INSERT_ROWS " ON CONFLICT (id, received_at) DO NOTHING";
 const char pg_columns_copy[] = "COPY event (" EVENT_COLUMNS ") FROM STDIN (FORMAT binary)";
 
-/* The bounds let the planner leave out all other days. */
+/* pg_rows.h says why it is put like that. */
 const char pg_columns_count[] =
     "UPDATE event e SET duplicates = e.duplicates +"
     " CASE WHEN $5 AND e.last_duplicate_at >= d.last_at THEN 0 ELSE d.count END,"
     " last_duplicate_at = greatest(e.last_duplicate_at, d.last_at)"
-    " FROM unnest($1, $2, $3, $4) AS d (id, received_at, count, last_at)"
+    " FROM unnest((SELECT $1), (SELECT $2), (SELECT $3), (SELECT $4))"
+    " AS d (id, received_at, count, last_at)"
     " WHERE e.id = d.id AND e.received_at = d.received_at"
     " AND e.received_at BETWEEN $6 AND $7 RETURNING e.id";
 
@@ -322,8 +325,8 @@ enum status pg_columns_of_fold(struct pg_columns *columns, const struct fold *fo
     enum status status = STATUS_OK;
     for (size_t c = FOLD_ID; status == STATUS_OK && c <= FOLD_LAST; c++)
         status = put_fold_column(columns, c, fold);
-    uint64_t from_ms = uuid_time_ms(&fold->entries[0].event_id);
-    uint64_t to_ms = uuid_time_ms(&fold->entries[fold->count - 1].event_id);
+    uint64_t from_ms = pg_day_first_ms(uuid_time_ms(&fold->entries[0].event_id));
+    uint64_t to_ms = pg_day_last_ms(uuid_time_ms(&fold->entries[fold->count - 1].event_id));
     if (status == STATUS_OK)
         status = put_scalar(columns, FOLD_AGAIN, again, 1, OID_BOOL);
     if (status == STATUS_OK)

@@ -49,12 +49,14 @@ static const char delivery_text[] =
     " response) SELECT unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6),"
     " unnest($7), unnest($8) ON CONFLICT DO NOTHING";
 
-/* As pg_queue_finish.c writes an outcome, but for any owner; results are those of queue_result.
- * Returns those that took effect, now or when they were sent before. */
+/* As pg_queue_finish.c writes an outcome (and pg_rows.h says why so), but for any owner; results
+ * are those of queue_result. Returns those that took effect, now or when they were sent before. */
 static const char owed_text[] =
     "WITH o AS MATERIALIZED (SELECT *, attempt - (NOT attempted)::integer AS attempts,"
     " CASE result WHEN 0 THEN 'delivered' WHEN 2 THEN 'dead' ELSE 'queued' END AS state"
-    " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+    " FROM unnest((SELECT $1), (SELECT $2), (SELECT $3), (SELECT $4), (SELECT $5), (SELECT $6),"
+    " (SELECT $7), (SELECT $8), (SELECT $9), (SELECT $10), (SELECT $11), (SELECT $12),"
+    " (SELECT $13))"
     " AS o (id, received_at, owner, result, attempt, attempted, at, retry_ms, status, duration_ms,"
     " permanent, error, response)),"
     " changed AS (UPDATE event e SET state = o.state, attempts = o.attempts,"
@@ -65,9 +67,10 @@ static const char owed_text[] =
     " last_error = CASE WHEN o.result = 3 THEN e.last_error ELSE nullif(o.error, '') END,"
     " error_category = CASE o.result WHEN 3 THEN e.error_category WHEN 0 THEN NULL"
     " ELSE CASE WHEN o.permanent THEN 'permanent' ELSE 'transient' END END"
-    " FROM (SELECT o.* FROM o CROSS JOIN LATERAL (SELECT FROM event e WHERE e.id = o.id"
-    " AND e.received_at = o.received_at AND e.state = 'queued' AND e.lease_owner = o.owner"
-    " AND e.attempts = o.attempt - 1 FOR NO KEY UPDATE OFFSET 0) AS theirs) AS o"
+    " FROM (SELECT o.* FROM o CROSS JOIN LATERAL (SELECT e.state, e.lease_owner,"
+    " e.lease_until, e.attempts FROM event e WHERE e.id = o.id"
+    " AND e.received_at = o.received_at FOR NO KEY UPDATE OFFSET 0) AS e"
+    " WHERE e.state = 'queued' AND e.lease_owner = o.owner AND e.attempts = o.attempt - 1) AS o"
     " WHERE e.id = o.id AND e.received_at = o.received_at RETURNING e.id),"
     " noted AS (INSERT INTO delivery"
     " (event_id, received_at, attempt, at, status, duration_ms, error, response)"
@@ -76,10 +79,11 @@ static const char owed_text[] =
     " (SELECT FROM event e WHERE e.id = o.id AND e.received_at = o.received_at)"
     " ON CONFLICT DO NOTHING)"
     " SELECT id FROM changed UNION ALL"
-    " SELECT o.id FROM o CROSS JOIN LATERAL (SELECT FROM event e WHERE e.id = o.id"
-    " AND e.received_at = o.received_at AND e.lease_owner = o.owner"
-    " AND e.attempts = o.attempts AND e.state = o.state OFFSET 0) AS done"
-    " WHERE o.id NOT IN (SELECT id FROM changed)";
+    " SELECT o.id FROM o CROSS JOIN LATERAL (SELECT e.state, e.lease_owner,"
+    " e.lease_until, e.attempts FROM event e WHERE e.id = o.id"
+    " AND e.received_at = o.received_at OFFSET 0) AS e"
+    " WHERE e.lease_owner = o.owner AND e.attempts = o.attempts AND e.state = o.state"
+    " AND o.id NOT IN (SELECT id FROM changed)";
 
 /* ---- steps ---- */
 

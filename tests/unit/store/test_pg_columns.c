@@ -126,16 +126,17 @@ Test(pg_columns, a_row_of_a_copy_ends_with_its_note)
 
 Test(pg_columns, a_fold_becomes_arrays_and_bounds)
 {
-    struct fold_entry entries[2] = {{.event_id = {{0, 0, 0, 0, 0, 1}}, .count = 3},
-                                    {.event_id = {{0, 0, 0, 0, 0, 9}}, .count = 1}};
+    /* 90,000,000 ms and 259,200,001 ms: in the second and the fourth day. */
+    struct fold_entry entries[2] = {{.event_id = {{0, 0, 0x05, 0x5d, 0x4a, 0x80}}, .count = 3},
+                                    {.event_id = {{0, 0, 0x0f, 0x73, 0x14, 0x01}}, .count = 1}};
     struct fold fold = {.entries = entries, .count = 2};
     cr_assert_eq(pg_columns_of_fold(&columns, &fold, true), STATUS_OK);
     cr_assert(
         slice_eq(parameter(2), SLICE("\0\0\0\1\0\0\0\1\0\0\0\x14\0\0\0\2\0\0\0\1"
                                      "\0\0\0\x08\0\0\0\0\0\0\0\3\0\0\0\x08\0\0\0\0\0\0\0\1")));
     cr_assert(slice_eq(parameter(4), SLICE("\1")));
-    cr_assert_eq(pg_ms_of_time((int64_t)pg_get_u64(columns.values[5])), 1);
-    cr_assert_eq(pg_ms_of_time((int64_t)pg_get_u64(columns.values[6])), 9);
+    cr_assert_eq(pg_ms_of_time((int64_t)pg_get_u64(columns.values[5])), 86400000);
+    cr_assert_eq(pg_ms_of_time((int64_t)pg_get_u64(columns.values[6])), 4 * 86400000ull - 1);
     cr_assert_eq(pg_columns_of_fold(&columns, &fold, false), STATUS_OK);
     cr_assert(slice_eq(parameter(4), SLICE("\0")));
 }
