@@ -27,13 +27,18 @@ static void finish(void)
 
 TestSuite(limiter_fake, .init = prepare, .fini = finish);
 
-static struct asking first;
+static struct asking first, inner;
+static void (*first_then)(struct asking *asking);
+static bool with_inner; /* another op right behind the first one */
 
-/* The link is up, so that an op goes to the server. */
+/* The link is up, so that an op goes to the server. It may be answered in the same turn. */
 static bool is_sent(void)
 {
+    lrig.limiter->stats = (struct limiter_stats){0};
     asking_init(&first, 1, slow, LIMIT_TAKE);
-    return asking_submit(&first);
+    asking_init(&inner, 2, slow, LIMIT_TAKE);
+    first.then = first_then;
+    return asking_submit(&first) && (!with_inner || asking_submit(&inner));
 }
 
 /* Opens it and sends one op, `first`, which the server answers so. */
@@ -44,7 +49,6 @@ static void open_fake(const char *answer)
     lrig.opts.port = fake.port;
     limit_rig_open_limiter();
     limit_rig_run_until(is_sent);
-    lrig.limiter->stats = (struct limiter_stats){0};
 }
 
 static void close_fake(void)
@@ -180,20 +184,18 @@ Test(limiter_fake, closing_while_connecting)
 
 /* ---- callers that act inside an answer ---- */
 
-static struct asking inner;
 static bool inner_pending;
 
 static void submit_inside(struct asking *asking)
 {
     (void)asking;
-    asking_init(&inner, 2, slow, LIMIT_TAKE);
     inner_pending = asking_submit(&inner);
 }
 
 static void check_submit_inside(const char *reply, bool pending)
 {
+    first_then = submit_inside;
     open_fake(reply);
-    first.then = submit_inside;
     asking_await(&first);
     cr_assert_eq(inner_pending, pending);
     if (inner_pending)
@@ -241,10 +243,9 @@ static void close_inside(struct asking *asking)
 
 static void check_close_inside(const char *reply)
 {
+    first_then = close_inside;
+    with_inner = true;
     open_fake(reply);
-    first.then = close_inside;
-    asking_init(&inner, 2, slow, LIMIT_TAKE);
-    cr_assert(asking_submit(&inner));
     limit_rig_run_until(is_closed);
     cr_assert_eq(first.answers, 1);
     cr_assert_eq(inner.answers, 1);
