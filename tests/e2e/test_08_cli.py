@@ -46,7 +46,7 @@ BAD = {
     "lease below the time-out": ({"routes": [route(lease="5s")]}, "lease", "timeout"),
     "window out of range": ({"routes": [route(window="31d")]}, "window", "30d"),
     "unknown word": ({"routes": [route(in_flight="wiat")]}, "wiat", "wait"),
-    "not supported yet": ({"routes": [route(preset="github")]}, "preset", "not supported"),
+    "not supported yet": ({"routes": [route(verify="always")]}, "verify", "not supported"),
     "unreachable secret": ({"admin": {"token": "env:POSTERN_E2E_NOT_SET"}}, "POSTERN_E2E_NOT_SET", ""),
     "admin open to the world": ({"admin": {"address": "0.0.0.0:9901"}}, "admin", "token"),
 }

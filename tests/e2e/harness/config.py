@@ -30,7 +30,7 @@ def to_yaml(config):
         if isinstance(value, dict) and value:
             lines.append(f"{key}:")
             lines += [f"  {inner}: {flow(below)}" for inner, below in value.items()]
-        elif isinstance(value, list) and value:
+        elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
             lines.append(f"{key}:")
             for item in value:
                 lines += ["  - " + "\n    ".join(f"{inner}: {flow(below)}" for inner, below in item.items())]
