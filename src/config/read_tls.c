@@ -50,11 +50,13 @@ SETTING_READER(read_server_name)
     struct slice *name = target;
     if (!build_is_value(build, setting, node))
         return;
-    if (host_is_name(node->text) && !slice_starts(node->text, SLICE("*.")))
+    struct ip ip;
+    bool is_name = host_is_name(node->text) && !slice_starts(node->text, SLICE("*."));
+    if (is_name || ip_parse(node->text, &ip) == STATUS_OK)
         *name = build_copy(build, node->text);
     else
-        build_refuse(build, node, "%s must be a host name, not \"%.*s\"", setting->path,
-                     SHOWN(node->text));
+        build_refuse(build, node, "%s must be a host name or numeric address, not \"%.*s\"",
+                     setting->path, SHOWN(node->text));
 }
 
 SETTING_READER(read_certificates)

@@ -135,9 +135,23 @@ Test(read_tls, towards_redis)
     parsed_done(&parsed);
 }
 
+Test(read_tls, names_of_servers)
+{
+    const char *const right[] = {"app.example.com", "10.0.0.1", "\"::1\"", "\"2001:db8::5\""};
+    char upstream[128];
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+        snprintf(upstream, sizeof(upstream), "endpoints: https://h, tls: {server_name: %s}",
+                 right[i]);
+        struct parsed parsed = parse_upstream(upstream);
+        assert_clean(parsed);
+        cr_assert_gt(parsed.config->upstreams[0].tls.server_name.len, 0);
+        parsed_done(&parsed);
+    }
+}
+
 Test(read_tls, names_of_servers_that_are_refused)
 {
-    const char *const wrong[] = {"\"*.example.com\"", "\"a:443\"", "\"a b\"", "\"\""};
+    const char *const wrong[] = {"\"*.example.com\"", "\"a:443\"", "\"a b\"", "\"\"", "\"[::1]\""};
     char upstream[128];
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         snprintf(upstream, sizeof(upstream), "endpoints: https://h, tls: {server_name: %s}",
