@@ -6,9 +6,9 @@
 #ifndef POSTERN_SRC_ADMIN_API_H
 #define POSTERN_SRC_ADMIN_API_H
 
-#include "json_writer.h"
 #include "pages.h"
 #include "question.h"
+#include <postern/base/json_writer.h>
 
 /* A list that grows over it ends early, with a "next". */
 #define API_LIST_BYTES (8u * 1024 * 1024)

@@ -2,7 +2,7 @@
 /*
  * Members and values of JSON, appended to a buffer.
  */
-#include "json_writer.h"
+#include <postern/base/json_writer.h>
 
 #include <postern/base/clock.h>
 

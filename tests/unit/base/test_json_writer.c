@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unit tests of admin/json_writer: commas, escapes, nulls, and failures that stick. */
-#include "json_writer.h"
+/* Unit tests of base/json_writer: commas, escapes, nulls, and failures that stick. */
+#include <postern/base/json_writer.h>
 
 #include <criterion/criterion.h>
 

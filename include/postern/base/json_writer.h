@@ -3,8 +3,8 @@
  * JSON text piece by piece, with its commas. The first failure sticks and the rest writes nothing,
  * so that only the end has to be looked at.
  */
-#ifndef POSTERN_SRC_ADMIN_JSON_WRITER_H
-#define POSTERN_SRC_ADMIN_JSON_WRITER_H
+#ifndef POSTERN_BASE_JSON_WRITER_H
+#define POSTERN_BASE_JSON_WRITER_H
 
 #include <postern/base/buf.h>
 #include <postern/base/event_key.h>
