@@ -50,9 +50,10 @@ size_t ip_format(const struct ip *ip, char ret_text[static CLIENT_TEXT_SIZE])
 /* The bits of byte `i` that lie within the first `bits`. */
 static uint8_t mask_byte(unsigned bits, unsigned i)
 {
-    if (bits >= 8 * (i + 1))
-        return 0xff;
-    return bits <= 8 * i ? 0 : (uint8_t)(0xff00u >> (bits - 8 * i));
+    if (bits <= 8 * i)
+        return 0;
+    unsigned within = bits < 8 * (i + 1) ? bits - 8 * i : 8;
+    return (uint8_t)(0xff00u >> within);
 }
 
 static bool is_clean(const struct network *network)
