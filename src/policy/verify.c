@@ -187,15 +187,18 @@ static enum status fill(struct verifier *verifier, char ret_error[static ERROR_B
 enum status verifier_open(const struct verify_opts *opts, struct verifier **ret_verifier,
                           char ret_error[static ERROR_BYTES])
 {
-    snprintf(ret_error, ERROR_BYTES, "no memory");
     struct verifier *verifier = calloc(1, sizeof *verifier);
-    if (!verifier)
+    if (!verifier) {
+        snprintf(ret_error, ERROR_BYTES, "no memory");
         return STATUS_NO_MEMORY;
+    }
     verifier->opts = opts;
     verifier->row = verify_row(opts->scheme);
     bool is_own = opts->scheme == VERIFY_HMAC || opts->scheme == VERIFY_HEADER;
     verifier->hmac = is_own ? &opts->hmac : &verifier->row->hmac;
     enum status status = fill(verifier, ret_error);
+    if (status == STATUS_NO_MEMORY)
+        snprintf(ret_error, ERROR_BYTES, "no memory");
     if (status == STATUS_OK)
         *ret_verifier = verifier;
     else
