@@ -13,8 +13,9 @@
  * under full load. */
 #define DEBTS_MAX 16384u
 /* Of their notes, those that are being sent counted; beyond it only what is essential of a note,
- * which is at most another 4 MiB. */
-#define DEBT_NOTES_MAX_BYTES (16u << 20)
+ * which is at most another 4 MiB. Together they fit what a link takes at once (redis_link.h), with
+ * room for claims behind them. */
+#define DEBT_NOTES_MAX_BYTES (8u << 20)
 #define DEBT_BUCKETS 1024u
 
 struct debt;

@@ -104,6 +104,24 @@ BOTH(an_event_without_a_key_has_none)
         rig_number("SELECT count(*) FROM event WHERE key IS NULL AND window_ends_at IS NULL"), 1);
 }
 
+static const char octets[DEDUP_NOTE_MAX] = "F\0;\r\n";
+
+BOTH(a_note_is_kept_and_none_is_null)
+{
+    struct append none, some, longest;
+    append_init(&none);
+    append_init(&some);
+    append_init(&longest);
+    some.record.note = slice_of(octets, 5);
+    longest.record.note = slice_of(octets, sizeof octets);
+    cr_assert_eq(append_now(&none), STATUS_OK);
+    cr_assert_eq(append_now(&some), STATUS_OK);
+    cr_assert_eq(append_now(&longest), STATUS_OK);
+    assert_bytes("note", some.record.note);
+    assert_bytes("note", longest.record.note);
+    cr_assert_eq(rig_number("SELECT count(*) FROM event WHERE note IS NULL"), 1);
+}
+
 BOTH(bodies_from_nothing_to_ten_mebibytes)
 {
     static const size_t sizes[] = {0, 1, 1 << 20, 10 << 20};
@@ -211,14 +229,18 @@ BOTH(a_duplicate_before_its_events_commit_is_counted_later)
 
 static struct journal_load load;
 static bool load_ended;
-static uint64_t digest_sum;
+static uint64_t digest_sum, note_sum;
 static struct journal_key last_key;
+static char last_note[16]; /* its first octets */
 
 static void on_key(struct journal_load *self, const struct journal_key *key)
 {
     cr_assert_eq(self, &load);
     digest_sum += key->key.digest[15];
+    note_sum += key->note.len;
     last_key = *key;
+    memcpy(last_note, key->note.data,
+           key->note.len < sizeof last_note ? key->note.len : sizeof last_note);
 }
 
 static void on_load_ended(struct journal_load *self)
@@ -236,7 +258,7 @@ static void load_all(uint64_t now_ms)
 {
     load = (struct journal_load){.now_ms = now_ms, .key = on_key, .ended = on_load_ended};
     load_ended = false;
-    digest_sum = 0;
+    digest_sum = note_sum = 0;
     journal_load_keys(rig.journal, &load);
     cr_assert_not(load_ended, "never from inside");
     rig_run_until(has_ended);
@@ -281,6 +303,35 @@ BOTH(a_loaded_key_is_whole)
     cr_assert_eq(last_key.status, 204);
     cr_assert_eq(last_key.accepted_at_ms, append.record.received_at_ms);
     cr_assert_eq(last_key.window_ends_at_ms, append.record.window_ends_at_ms);
+    cr_assert_eq(last_key.note.len, 0);
+}
+
+BOTH(a_loaded_key_tells_its_note)
+{
+    struct append append;
+    append_init(&append);
+    append.record.note = slice_of(octets, 5);
+    cr_assert_eq(append_now(&append), STATUS_OK);
+    load_all(append.record.received_at_ms);
+    cr_assert_eq(load.keys, 1);
+    cr_assert_eq(last_key.note.len, 5);
+    cr_assert_eq(memcmp(last_note, octets, 5), 0);
+}
+
+/* More than is read in one go. */
+BOTH(long_notes_are_loaded_all)
+{
+    enum { KEYS = 20 };
+    struct append append;
+    for (size_t i = 0; i < KEYS; i++) {
+        append_init(&append);
+        append.record.note = slice_of(octets, i % 4 ? sizeof octets : 0);
+        cr_assert_eq(append_now(&append), STATUS_OK);
+    }
+    load_all(append.record.received_at_ms - 60000);
+    cr_assert_eq(load.status, STATUS_OK);
+    cr_assert_eq(load.keys, KEYS);
+    cr_assert_eq(note_sum, KEYS / 4 * 3 * sizeof octets);
 }
 
 BOTH(appends_go_on_during_a_load)

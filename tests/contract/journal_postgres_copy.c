@@ -148,6 +148,22 @@ Test(pg_copy, bytes_of_all_values_and_bodies_of_many_sizes)
     cr_assert_eq(rig_number("SELECT count(*) FROM event WHERE key IS NULL"), 1);
 }
 
+Test(pg_copy, notes_and_none)
+{
+    static const char note[] = "F\0;\r\n";
+    init_appends();
+    for (size_t i = 0; i < COUNT; i++)
+        appends[i].record.note = slice_of(note, i % 6);
+    submit_appends();
+    assert_all_answered(STATUS_OK);
+    cr_assert_eq(copies(), 1);
+    cr_assert_eq(rig_number("SELECT count(*) FROM event WHERE note IS NULL"), (COUNT + 5) / 6);
+    cr_assert_eq(rig_number_of("SELECT count(*) FROM event WHERE octet_length(note) > 0"
+                               " AND position(note in $1) = 1",
+                               slice_of(note, 5)),
+                 COUNT - (COUNT + 5) / 6);
+}
+
 /* ---- rows of the queue ---- */
 
 /* Leased, due at once, and not of the queue at all, in turn. */

@@ -117,6 +117,27 @@ Test(spooled_cold, away_at_the_start)
     cr_assert_eq(stream[0].op.home, QUEUE_HOME_JOURNAL);
 }
 
+Test(spooled, notes_are_spooled_and_drained)
+{
+    static struct append noted, longest;
+    static const char octets[DEDUP_NOTE_MAX] = "F\0;\r\n";
+    pg_server_stop(&rig.server);
+    append_init(&noted);
+    noted.record.note = slice_of(octets, 5);
+    append_init(&longest);
+    longest.record.note = slice_of(octets, sizeof octets);
+    cr_assert_eq(append_now(&noted), STATUS_OK);
+    cr_assert_eq(append_now(&longest), STATUS_OK);
+    append_into_the_spool();
+    pg_server_run(&rig.server);
+    rig_run_until(spooled_is_empty);
+    cr_assert_eq(spooled_there("SELECT count(*) FROM event WHERE note = '\\x46003b0d0a'"), 1);
+    cr_assert_eq(spooled_there("SELECT octet_length(note) FROM event ORDER BY 1 DESC NULLS LAST"
+                               " LIMIT 1"),
+                 (long long)sizeof octets);
+    cr_assert_eq(spooled_there("SELECT count(*) FROM event WHERE note IS NULL"), 1);
+}
+
 Test(spooled, stopped_and_started_in_mid_stream)
 {
     stream_some(300);

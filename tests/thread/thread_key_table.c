@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Four threads race for the same keys of one table: each key is claimed first exactly once, settled
- * once and then only ever a duplicate of its winner. Then they force keys into a full table, which
- * stays at its bound. A plain program, fit for ThreadSanitizer.
+ * once and then only ever a duplicate of its winner, whose note it is told. Then they force keys
+ * into a full table, which stays at its bound, and notes beyond theirs. A plain program, fit for
+ * ThreadSanitizer.
  */
 #include <postern/store/key_table.h>
 
@@ -40,10 +41,31 @@ static struct dedup_op op_of(uint32_t number, uint8_t owner)
     return op;
 }
 
+/* The note of an owner: so many octets of its number. */
+static struct slice note_of(uint8_t owner)
+{
+    static const char octets[THREADS + 1][THREADS + 1] = {"", "1", "22", "333", "4444"};
+    return slice_of(octets[owner], owner);
+}
+
+/* A noted claim, and what it is told must be the note of who was first. */
+static void claim_noted(struct racer *racer, struct dedup_op *op)
+{
+    struct buf told;
+    buf_init(&told, THREADS);
+    op->note = note_of(racer->number);
+    op->ret_note = &told;
+    key_table_claim(racer->table, op, 0);
+    CHECK(op->verdict == VERDICT_FIRST ||
+          slice_eq(buf_slice(&told), note_of(op->first.event_id.bytes[0])));
+    op->ret_note = NULL;
+    buf_done(&told);
+}
+
 static void race_one(struct racer *racer, uint32_t number)
 {
     struct dedup_op op = op_of(number, racer->number);
-    key_table_claim(racer->table, &op, 0);
+    claim_noted(racer, &op);
     CHECK(op.verdict != VERDICT_FULL && op.verdict != VERDICT_UNKNOWN);
     if (op.verdict == VERDICT_DUPLICATE)
         CHECK(op.first.event_id.bytes[0] == atomic_load(&settled_by[number]));
@@ -65,6 +87,7 @@ static void *claim_all(void *arg)
 }
 
 #define FORCED_MAX 1000u
+#define NOTES_MAX 20000u /* far less than that many notes take */
 
 /* A racer whose room was taken by others again and again may fail, but nothing grows. */
 static void *force_all(void *arg)
@@ -74,7 +97,8 @@ static void *force_all(void *arg)
     pthread_barrier_wait(&line);
     for (uint32_t i = 0; i < KEYS; i++) {
         struct dedup_op op = op_of((uint32_t)((uint64_t)i * racer->step % KEYS), racer->number);
-        (void)key_table_force_done(racer->table, &op.key, &op.done, SLICE(""), 0, i + 1);
+        (void)key_table_force_done(racer->table, &op.key, &op.done, note_of(racer->number), 1,
+                                   i + 1);
         (void)key_table_get_done(racer->table, &op.key, i, &got);
     }
     return NULL;
@@ -99,8 +123,10 @@ static void check_forced(void)
 {
     struct key_table *table = key_table_new(FORCED_MAX);
     CHECK(table);
+    key_table_limit_notes(table, NOTES_MAX);
     run_race(table, force_all);
     CHECK(key_table_count(table) <= FORCED_MAX);
+    CHECK(key_table_note_bytes(table) <= 2 * NOTES_MAX);
     for (uint32_t i = 0; i < FORCED_MAX; i++) {
         struct dedup_op op = op_of(KEYS + i, 1);
         CHECK(key_table_force_done(table, &op.key, &op.done, SLICE(""), 0, WINDOW_MS));

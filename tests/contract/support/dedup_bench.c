@@ -69,6 +69,7 @@ void bench_prepare(void)
     signal(SIGPIPE, SIG_IGN); /* as the program does */
     cr_assert_eq(loop_open(&loop), STATUS_OK);
     bench.loop = &loop;
+    buf_init(&bench.note, DEDUP_NOTE_MAX);
     bench.opts = (struct redis_opts){
         .host = SLICE("127.0.0.1"),
         .port = bench.server.port,
@@ -128,6 +129,7 @@ void bench_close(void)
     loop_close(&loop);
     key_table_free(bench.table);
     key_table_free(bench.opts.l1);
+    buf_done(&bench.note);
     redis_server_stop(&bench.server);
 }
 
@@ -240,6 +242,55 @@ enum hold release(uint64_t number, uint8_t owner)
 enum hold forget(uint64_t number)
 {
     return hold_of(dedup_forget, number, 0);
+}
+
+static void noted_call(struct call *call, uint64_t number, uint8_t owner, struct slice note)
+{
+    call_init(call, number, owner);
+    call->op.noted = true;
+    call->op.note = note;
+    call->op.ret_note = &bench.note;
+}
+
+enum verdict claim_noted(uint64_t number, uint8_t owner, struct slice note)
+{
+    struct call call;
+    noted_call(&call, number, owner, note);
+    run_call(&call, dedup_claim);
+    return call.op.verdict;
+}
+
+enum hold settle_noted(uint64_t number, uint8_t owner, struct slice note, size_t essential)
+{
+    struct call call;
+    noted_call(&call, number, owner, note);
+    call.op.note_essential = essential;
+    run_call(&call, dedup_settle);
+    return call.op.hold;
+}
+
+enum verdict peek_noted(uint64_t number, uint8_t owner)
+{
+    struct call call;
+    noted_call(&call, number, owner, SLICE(""));
+    run_call(&call, dedup_peek);
+    return call.op.verdict;
+}
+
+bool is_noted(uint64_t number, struct slice note)
+{
+    enum verdict verdict = peek_noted(number, 0xff);
+    return (verdict == VERDICT_DUPLICATE || verdict == VERDICT_IN_FLIGHT) &&
+           slice_eq(buf_slice(&bench.note), note);
+}
+
+struct slice long_note(size_t len)
+{
+    static char octets[DEDUP_NOTE_MAX];
+    if (octets[1] == 0)
+        for (size_t i = 0; i < sizeof octets; i++)
+            octets[i] = (char)(i * 7);
+    return slice_of(octets, len);
 }
 
 uint64_t claim_until_first(uint64_t number, uint8_t owner, uint64_t start_ms)

@@ -25,6 +25,7 @@ struct bench {
     enum redis_finding finding;
     char detail[128];
     unsigned told;
+    struct buf note; /* what the last of the noted calls was told */
 };
 
 extern struct bench bench;
@@ -65,6 +66,19 @@ enum hold renew(uint64_t number, uint8_t owner);
 enum hold settle(uint64_t number, uint8_t owner);
 enum hold release(uint64_t number, uint8_t owner);
 enum hold forget(uint64_t number);
+
+/* Calls of a route that keeps notes. A peek as `owner` is told the note of the first, as is a
+ * claim.
+ */
+enum verdict claim_noted(uint64_t number, uint8_t owner, struct slice note);
+enum hold settle_noted(uint64_t number, uint8_t owner, struct slice note, size_t essential);
+enum verdict peek_noted(uint64_t number, uint8_t owner);
+
+/* True when somebody else's look at the event finds exactly that note beside it. */
+bool is_noted(uint64_t number, struct slice note);
+
+/* A note of `len` octets of all values; at most DEDUP_NOTE_MAX. */
+struct slice long_note(size_t len);
 
 /* As claim with a short lease. */
 enum verdict claim_short(uint64_t number, uint8_t owner);

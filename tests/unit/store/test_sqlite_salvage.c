@@ -25,6 +25,7 @@ static void insert_rows(void)
         row.queued = true;
         row.fields[ROW_STATE] = SLICE("queued");
         row.fields[ROW_BODY] = slice_of(body, sizeof(body));
+        row.fields[ROW_NOTE] = SLICE("F\0;");
         cr_assert_eq(sqlite_db_insert(&db, &row, &origin), STATUS_OK);
     }
     execute("INSERT INTO delivery SELECT id, received_at, 1, 2, 503, 4, 'no', x'00' FROM event");
@@ -89,6 +90,26 @@ Test(sqlite_salvage, a_sound_file_comes_whole)
     cr_assert_eq(found.deliveries, ROWS);
     cr_assert_eq(found.owed, 50);
     cr_assert(found.complete);
+}
+
+Test(sqlite_salvage, notes_come_along)
+{
+    salvage();
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE note = x'46003b'"), ROWS);
+}
+
+/* It was too damaged to be brought to this version. */
+Test(sqlite_salvage, a_file_of_version_2)
+{
+    struct sqlite3 *handle;
+    cr_assert_eq(sqlite3_open(damaged, &handle), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(handle, "ALTER TABLE event DROP COLUMN note", NULL, NULL, NULL),
+                 SQLITE_OK);
+    sqlite3_close(handle);
+    salvage();
+    cr_assert_eq(found.events, ROWS);
+    cr_assert(found.complete);
+    cr_assert_eq(number("SELECT count(*) FROM event WHERE note IS NULL"), ROWS);
 }
 
 Test(sqlite_salvage, around_bad_pages_in_the_middle)
