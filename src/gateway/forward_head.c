@@ -88,11 +88,6 @@ static bool was_passed(const struct forward *forward, enum http_field_id id)
     return false;
 }
 
-static struct slice scheme(const struct forward *forward)
-{
-    return forward->secure ? SLICE("https") : SLICE("http");
-}
-
 /* RFC 7239: an IPv6 address needs brackets, and these need quotes; a peer without an address (a
  * UNIX socket) is "unknown". */
 static enum status write_node(struct buf *buf, struct slice client)
@@ -109,16 +104,13 @@ static enum status write_node(struct buf *buf, struct slice client)
     return status == STATUS_OK && is_v6 ? buf_append(buf, SLICE("]\"")) : status;
 }
 
-/* A line of its own, so that no open quote in one before it can swallow it. */
+/* A line of its own, so that no open quote in one before it can swallow it. Without proto=: the
+ * scheme that counts is the first proxy's, and stands in X-Forwarded-Proto. */
 static enum status write_forwarded(struct buf *buf, const struct forward *forward)
 {
     enum status status = buf_append(buf, SLICE("Forwarded: for="));
     if (status == STATUS_OK)
         status = write_node(buf, forward->client);
-    if (status == STATUS_OK)
-        status = buf_append(buf, SLICE(";proto="));
-    if (status == STATUS_OK)
-        status = buf_append(buf, scheme(forward));
     return status == STATUS_OK ? buf_append(buf, SLICE("\r\n")) : status;
 }
 
@@ -131,7 +123,8 @@ static enum status write_forwarding(struct buf *buf, const struct forward *forwa
     if (status == STATUS_OK && host.len > 0 && !was_passed(forward, FIELD_X_FORWARDED_HOST))
         status = http1_write_field(buf, SLICE("X-Forwarded-Host"), host);
     if (status == STATUS_OK && !was_passed(forward, FIELD_X_FORWARDED_PROTO))
-        status = http1_write_field(buf, SLICE("X-Forwarded-Proto"), scheme(forward));
+        status = buf_append(buf, forward->secure ? SLICE("X-Forwarded-Proto: https\r\n")
+                                                 : SLICE("X-Forwarded-Proto: http\r\n"));
     if (status == STATUS_OK && was_passed(forward, FIELD_FORWARDED))
         status = write_forwarded(buf, forward);
     return status;

@@ -17,7 +17,7 @@ struct forward {
     const struct http_head *request;
     struct slice body;
     struct slice client; /* numeric address of the peer, not of whom it speaks for */
-    bool secure;         /* it came by TLS */
+    bool secure;         /* the client came by TLS, to us or to a trusted proxy */
     bool trusted;        /* the peer is a trusted proxy: what its forwarding fields say is kept */
     bool from_journal;   /* credentials may be masked */
     struct uuid event_id;

@@ -60,13 +60,25 @@ def test_what_a_client_says_of_itself_is_not_believed(lab):
     gateway.post("/", "1", headers=[("Postern-Event-Id", "forged"), ("Postern-Outcome", "forged"), ("Postern-Attempt", "7"),
                                     ("postern-anything", "forged"), ("X-Forwarded-For", "6.6.6.6"),
                                     ("X-Forwarded-Host", "evil"), ("X-Forwarded-Proto", "https"),
-                                    ("Forwarded", "for=6.6.6.6")])
+                                    ("X-Forwarded-Port", "443"), ("X-Real-IP", "6.6.6.6"), ("Forwarded", "for=6.6.6.6")])
     got, = lab.upstream.requests()
     assert "forged" not in str(got.headers) and got.header("Postern-Attempt") == "1"
-    assert "evil" not in str(got.headers)
-    forwarded = got.header("X-Forwarded-For")
-    assert forwarded.split(",")[-1].strip() == "127.0.0.1"
-    assert got.header("X-Forwarded-Proto") == "http"
+    assert "evil" not in str(got.headers) and "6.6.6.6" not in str(got.headers)
+    assert got.header_values("X-Forwarded-For") == ["127.0.0.1"]
+    assert got.header_values("X-Forwarded-Proto") == ["http"]
+    assert got.header("X-Forwarded-Port") is None and got.header("Forwarded") is None
+
+
+def test_what_a_trusted_proxy_says_of_its_client_goes_on(lab):
+    gateway = lab.gateway(trusted_proxies=["127.0.0.1"])
+    gateway.post("/", "1", headers=[("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "203.0.113.9:80"),
+                                    ("X-Forwarded-Host", "public.example.com"), ("X-Forwarded-Proto", "https"),
+                                    ("X-Forwarded-Port", "443"), ("Forwarded", "for=203.0.113.9")])
+    got, = lab.upstream.requests()
+    assert got.header_values("X-Forwarded-For") == ["6.6.6.6, 203.0.113.9:80, 127.0.0.1"]
+    assert got.header_values("X-Forwarded-Host") == ["public.example.com"]
+    assert got.header_values("X-Forwarded-Proto") == ["https"] and got.header("X-Forwarded-Port") == "443"
+    assert got.header_values("Forwarded") == ["for=203.0.113.9", "for=127.0.0.1"]
 
 
 def test_what_an_upstream_says_of_the_outcome_is_not_believed(lab):
