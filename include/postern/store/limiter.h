@@ -72,6 +72,8 @@ struct limiter {
     struct limiter_stats stats;
 };
 
+/* Asks. OP_READY: the outputs are there; OP_PENDING: op->answered comes once, from the loop, or from
+ * inside close. `op` is borrowed until then. */
 static inline enum op_status limiter_submit(struct limiter *limiter, struct limit_op *op)
 {
     return limiter->backend->submit(limiter, op);
@@ -81,6 +83,7 @@ static inline enum op_status limiter_submit(struct limiter *limiter, struct limi
  * workers: sharded, locked. NULL when out of memory. */
 struct limit_table;
 struct limit_table *limit_table_new(size_t cells);
+/* Frees it; NULL is fine. No thread may be inside. */
 void limit_table_free(struct limit_table *table);
 
 /* One cell's verb at `now_us` (monotonic; an instant before the latest one seen counts as that, so
