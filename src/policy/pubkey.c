@@ -2,7 +2,7 @@
 /*
  * By OpenSSL's EVP. A context per check: keys are shared between threads, contexts can't be.
  * OpenSSL leaves its reasons in a queue of the thread, which TLS on the same thread would take for
- * its own, so it is emptied after whatever may fail.
+ * its own, so it is emptied before and after whatever may fail.
  */
 #include "pubkey.h"
 
@@ -119,10 +119,16 @@ static unsigned char *join(const struct slice *parts, size_t count, size_t len)
     return message;
 }
 
-/* Any result but "fits" of a final step says that the signature is wrong or can't be one. */
+/* OpenSSL returns the same for a signature that is wrong, that can't be one, and for a memory that
+ * is full; only its queue tells the last from the others, which are the sender's fault. */
 static enum pubkey_result result_of(int verified)
 {
-    return verified == 1 ? PUBKEY_FITS : PUBKEY_DIFFERS;
+    if (verified == 1)
+        return PUBKEY_FITS;
+    for (unsigned long error = ERR_get_error(); error != 0; error = ERR_get_error())
+        if (ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE)
+            return PUBKEY_FAILED;
+    return PUBKEY_DIFFERS;
 }
 
 /* Ed25519 reads the message twice, and so wants it whole. */
@@ -158,6 +164,7 @@ static enum pubkey_result check_p256(EVP_MD_CTX *context, const struct pubkey *k
 enum pubkey_result pubkey_check(const struct pubkey *key, const struct slice *parts, size_t count,
                                 struct slice signature)
 {
+    ERR_clear_error();
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     if (!context)
         return PUBKEY_FAILED;

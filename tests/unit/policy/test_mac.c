@@ -10,16 +10,14 @@ struct vector {
     const char *sha1, *sha256, *sha512;
 };
 
-#define TWENTY(byte) byte byte byte byte byte byte byte byte byte byte
-#define A131                                                                                       \
-    TWENTY("\xaa\xaa")                                                                             \
-    TWENTY("\xaa\xaa")                                                                             \
-    TWENTY("\xaa\xaa") TWENTY("\xaa\xaa") TWENTY("\xaa\xaa") TWENTY("\xaa\xaa")                    \
-        TWENTY("\xaa") "\xaa"
+#define TEN(byte) byte byte byte byte byte byte byte byte byte byte
+#define AA10 "\xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa\xaa"
+#define AA60 AA10 AA10 AA10 AA10 AA10 AA10
+#define AA131 AA60 AA60 AA10 "\xaa"
 
 /* RFC 4231 4.2, 4.3 and 4.7; SHA-1 of the second by RFC 2202 3. */
 static const struct vector vectors[] = {
-    {TEXT(TWENTY("\x0b\x0b")), TEXT("Hi There"), NULL,
+    {TEXT(TEN("\x0b\x0b")), TEXT("Hi There"), NULL,
      "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
      "87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b30545e17cde"
      "daa833b7d6b8a702038b274eaea3f4e4be9d914eeb61f1702e696c203a126854"},
@@ -27,7 +25,7 @@ static const struct vector vectors[] = {
      "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
      "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
      "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"},
-    {TEXT(A131), TEXT("Test Using Larger Than Block-Size Key - Hash Key First"), NULL,
+    {TEXT(AA131), TEXT("Test Using Larger Than Block-Size Key - Hash Key First"), NULL,
      "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
      "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352"
      "6b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598"},
