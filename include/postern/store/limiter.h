@@ -72,8 +72,8 @@ struct limiter {
     struct limiter_stats stats;
 };
 
-/* Asks. OP_READY: the outputs are there; OP_PENDING: op->answered comes once, from the loop, or from
- * inside close. `op` is borrowed until then. */
+/* Asks. OP_READY: the outputs are there; OP_PENDING: op->answered comes once, from the loop, or
+ * from inside close. `op` is borrowed until then. */
 static inline enum op_status limiter_submit(struct limiter *limiter, struct limit_op *op)
 {
     return limiter->backend->submit(limiter, op);
