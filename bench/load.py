@@ -14,7 +14,7 @@ FILL_SECONDS = 120 # at most
 
 
 def command(peer, script, connections, seconds):
-    return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(HERE / script), f"http://127.0.0.1:{peer.port}/hook"]
+    return ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(HERE / script), f"{peer.scheme}://127.0.0.1:{peer.port}/hook"]
 
 
 def start(peer, script, connections, seconds, **settings):

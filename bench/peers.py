@@ -108,6 +108,6 @@ def part(run, args):
     return text if args.quick else text + report.table(("memory", "bytes"), idle_memory(run))
 
 
-def chosen(found, only):
+def chosen(found, only, base=report.BASE):
     words = [word for word in only.split(",") if word]
-    return [case for case in found if not words or case[0] == report.BASE or any(word in case[0] for word in words)]
+    return [case for case in found if not words or case[0] == base or any(word in case[0] for word in words)]

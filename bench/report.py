@@ -14,11 +14,12 @@ GOALS = {
     "postern duplicate through redis": 0.65,
     "postern duplicate from L1": 0.45,
     ACCEPT: 1.0,
+    "postern TLS, unique (redis + postgres async)": 1.4,
 }
 
 
-def ratios(results, name):
-    base = results[BASE]
+def ratios(results, name, base=BASE):
+    base = results[base]
     return [figures["cpu_us"] / base[i]["cpu_us"] for i, figures in enumerate(results[name])]
 
 
@@ -37,17 +38,17 @@ def table(titles, rows):
     return "\n".join(lines) + "\n\n"
 
 
-def row(results, name):
-    return (name, f"{median(results, name, 'rps'):,.0f}", f"{median(results, name, 'cpu_us'):.1f}", spread(ratios(results, name)),
+def row(results, name, base):
+    return (name, f"{median(results, name, 'rps'):,.0f}", f"{median(results, name, 'cpu_us'):.1f}", spread(ratios(results, name, base)),
             f"≤ {GOALS[name]}" if name in GOALS else "",
             f"{median(results, name, 'p50_us') / 1000:.1f} / {median(results, name, 'p99_us') / 1000:.1f}")
 
 
-def compared(results, args):
-    """Cases beside nginx's plain proxy."""
-    titles = ("case", "requests/s", "CPU µs/request", "CPU against nginx plain: median (min … max)", "goal", "p50 / p99 ms")
+def compared(results, args, base=BASE):
+    """Cases beside nginx's proxy, plain or with TLS."""
+    titles = ("case", "requests/s", "CPU µs/request", f"CPU against {base}: median (min … max)", "goal", "p50 / p99 ms")
     return (f"{args.rounds} rounds of {args.seconds} s each, 1 KiB JSON POSTs, 64 keep-alive connections, one worker each.\n\n"
-            + table(titles, [row(results, name) for name in results]))
+            + table(titles, [row(results, name, base) for name in results]))
 
 
 def commit():

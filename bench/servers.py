@@ -65,6 +65,8 @@ def body(tag):
 class Peer:
     """A proxy under load."""
 
+    scheme = "http"
+
     def __init__(self, servers, name, port, process):
         self.servers, self.name, self.port, self.process = servers, name, port, process
 
@@ -319,8 +321,8 @@ class Servers:
               location / {{ proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}""")
         return Peer(self, "nginx", port, process)
 
-    def postern(self, name, database=None, l1_keys=0, mode="proxy", upstream=None, up="", route="", kind=Postern):
-        """One worker, with Redis and a database of its own in PostgreSQL, or embedded. `up` and `route` are further settings."""
+    def postern(self, name, database=None, l1_keys=0, mode="proxy", upstream=None, up="", route="", listen="", kind=Postern):
+        """One worker, with Redis and a database of its own in PostgreSQL, or embedded. `up`, `route` and `listen` are further settings."""
         port, admin = free_port(), free_port()
         folder = self.folder / re.sub(r"\W+", "-", name)
         folder.mkdir()
@@ -332,7 +334,7 @@ class Servers:
             lines = f'dedup: {{store: memory}}\njournal: {{store: sqlite, sqlite: {{path: {folder}/postern.db}}}}\n'
         config = folder / "postern.yaml"
         config.write_text(
-            f"workers: 1\nlisten:\n  - address: 127.0.0.1:{port}\nadmin: {{address: 127.0.0.1:{admin}}}\n{lines}"
+            f"workers: 1\nlisten:\n  - address: 127.0.0.1:{port}\n{listen}admin: {{address: 127.0.0.1:{admin}}}\n{lines}"
             f"timeouts: {{idle: 300s, header: 60s}}\nlog: {{level: warn, access_sample: 0}}\n"
             f'upstreams:\n  up:\n    endpoints: ["http://127.0.0.1:{(upstream or self.upstream).port}"]\n{up}'
             f"routes:\n  - name: hook\n    match: {{path: /hook}}\n    upstream: up\n    mode: {mode}\n{route}")
