@@ -127,8 +127,10 @@ struct verifier;
 
 /* Prepares checking: keys are read and MAC contexts keyed once. `opts` is borrowed. One per thread
  * (verifier_check keeps state), but see verifier_is_costly. STATUS_INVALID: a secret is empty or
- * not what the scheme needs, and `ret_error` says which and why, without quoting it.
- * STATUS_UNAVAILABLE: OpenSSL lacks an algorithm. STATUS_NO_MEMORY. */
+ * not what the scheme needs, the public URL is missing or no URL, or a generic scheme could not
+ * check (no header, no body among the parts, a time stamp that nobody signs); `ret_error` says
+ * which and why, without quoting a secret. STATUS_UNAVAILABLE: OpenSSL lacks an algorithm.
+ * STATUS_NO_MEMORY. `ret_error` is written on failure only. */
 NODISCARD enum status verifier_open(const struct verify_opts *opts, struct verifier **ret_verifier,
                                     char ret_error[static 256]);
 
