@@ -44,13 +44,8 @@ bool door_identify(struct exchange *ex)
 
 static bool find_handshake(struct exchange *ex)
 {
-    struct handshake_input input = {
-        .method = ex->request.method,
-        .query = ex->request.query,
-        .body = buf_slice(&ex->body),
-        .secrets = ex->route->verify.secrets,
-        .secret_count = ex->route->verify.secret_count,
-    };
+    struct handshake_input input =
+        request_handshake_input(ex->route, &ex->request, buf_slice(&ex->body));
     struct handshake_answer *answer = arena_alloc(&ex->arena, sizeof *answer);
     if (!answer || !handshake_find(&ex->route->handshake, &input, &ex->arena, answer))
         return false;
@@ -83,14 +78,8 @@ static struct verifier *verifier_of(const struct exchange *ex)
  * signature is judged by the time its request came. */
 static void check(struct exchange *ex)
 {
-    struct verify_input input = {
-        .method = ex->request.method,
-        .target = ex->request.target,
-        .body = buf_slice(&ex->body),
-        .now_ms = ex->received_wall_ms,
-        .headers = &ex->request,
-        .header = request_header,
-    };
+    struct verify_input input =
+        request_verify_input(&ex->request, buf_slice(&ex->body), ex->received_wall_ms);
     ex->verified = verifier_check(verifier_of(ex), &input, &ex->arena, &ex->secret);
 }
 

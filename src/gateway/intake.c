@@ -101,18 +101,8 @@ static struct key_result make_key(struct exchange *ex, const struct key_rule *ru
 {
     struct buf decoded; /* of a packed body: held only for as long as its key is made */
     buf_init(&decoded, body_limit(ex));
-    struct key_input input = {
-        .route = ex->route->name,
-        .method = ex->request.method,
-        .path = ex->request.path,
-        .query = ex->request.query,
-        .body = buf_slice(&ex->body),
-        .scope = ex->route->scope,
-        .scope_count = ex->route->scope_count,
-        .decoded = &decoded,
-        .headers = &ex->request,
-        .header = request_header,
-    };
+    struct key_input input =
+        request_key_input(ex->route, &ex->request, buf_slice(&ex->body), &decoded);
     struct key_result made = key_make(rules, count, &input, ex->gateway->digester, &ex->arena);
     buf_done(&decoded);
     made.value_count = 0; /* they may lie in what is gone now */

@@ -41,16 +41,23 @@ static enum status write_head(struct exchange *ex)
     return status;
 }
 
+enum status note_identify(const struct route_opts *route, struct digester *digester,
+                          struct slice body, struct fingerprint *ret_fingerprint,
+                          struct event_key *key)
+{
+    if (!route->fingerprint)
+        return STATUS_OK;
+    enum status status = fingerprint_make(digester, body, ret_fingerprint);
+    if (status == STATUS_OK && route->on_mismatch == MISMATCH_NEW)
+        status = key_add_fingerprint(digester, ret_fingerprint, key);
+    return status;
+}
+
 enum status note_begin(struct exchange *ex)
 {
-    const struct route_opts *route = ex->route;
-    struct digester *digester = ex->gateway->digester;
-    enum status status = STATUS_OK;
-    if (route->fingerprint)
-        status = fingerprint_make(digester, buf_slice(&ex->body), &ex->fingerprint);
-    if (status == STATUS_OK && route->fingerprint && route->on_mismatch == MISMATCH_NEW)
-        status = key_add_fingerprint(digester, &ex->fingerprint, &ex->key);
-    return status == STATUS_OK && note_is_kept(route) ? write_head(ex) : status;
+    enum status status = note_identify(ex->route, ex->gateway->digester, buf_slice(&ex->body),
+                                       &ex->fingerprint, &ex->key);
+    return status == STATUS_OK && note_is_kept(ex->route) ? write_head(ex) : status;
 }
 
 struct slice note_text(const struct exchange *ex)
@@ -93,21 +100,30 @@ static void tell_mismatch(struct exchange *ex, const struct fingerprint *first)
              LOG_TEXT("fingerprint", slice_of(now, SHOWN_DIGITS)));
 }
 
-bool note_conflicts(struct exchange *ex)
+bool note_differs(const struct route_opts *route, const struct fingerprint *fingerprint,
+                  struct slice first_note, struct fingerprint *ret_first)
 {
     struct note first;
-    if (!compares(ex->route) || !note_read(buf_slice(&ex->first_note), &first) ||
-        !fingerprint_differs(&ex->fingerprint, &first.fingerprint))
+    if (!compares(route) || !note_read(first_note, &first) ||
+        !fingerprint_differs(fingerprint, &first.fingerprint))
         return false;
-    tell_mismatch(ex, &first.fingerprint);
+    *ret_first = first.fingerprint;
+    return true;
+}
+
+bool note_conflicts(struct exchange *ex)
+{
+    struct fingerprint first;
+    if (!note_differs(ex->route, &ex->fingerprint, buf_slice(&ex->first_note), &first))
+        return false;
+    tell_mismatch(ex, &first);
     return ex->route->on_mismatch == MISMATCH_CONFLICT;
 }
 
-bool note_response(const struct exchange *ex, struct reply *ret_reply)
+bool note_response(const struct route_opts *route, struct slice first_note, struct reply *ret_reply)
 {
     struct note first;
-    if (!keeps_response(ex->route) || !note_read(buf_slice(&ex->first_note), &first) ||
-        first.reply.status == 0 || first.reply.body.len > ex->held.ceiling)
+    if (!keeps_response(route) || !note_read(first_note, &first) || first.reply.status == 0)
         return false;
     *ret_reply = first.reply;
     return true;

@@ -17,8 +17,13 @@
 /* True when the route keeps something beside its keys. */
 bool note_is_kept(const struct route_opts *route);
 
-/* Once ex->key is known: makes the fingerprint and the note's head, and the key that counts the
- * body. STATUS_UNAVAILABLE when OpenSSL fails. */
+/* Once the route's rule has made `key`: the body's fingerprint, where the route asks for one, and
+ * with on_mismatch: new the key that counts it. STATUS_UNAVAILABLE when OpenSSL fails. */
+NODISCARD enum status note_identify(const struct route_opts *route, struct digester *digester,
+                                    struct slice body, struct fingerprint *ret_fingerprint,
+                                    struct event_key *key);
+
+/* note_identify for ex->key, and the note's head. */
 NODISCARD enum status note_begin(struct exchange *ex);
 
 /* Fills the note's head into a claim's, renewal's or release's op. */
@@ -29,6 +34,11 @@ void note_give(struct exchange *ex, struct dedup_op *op);
 
 /* The note as it is now; empty without one. */
 struct slice note_text(const struct exchange *ex);
+
+/* True, with *ret_first, when the route compares bodies and the first event's (by its note) is
+ * another one. */
+bool note_differs(const struct route_opts *route, const struct fingerprint *fingerprint,
+                  struct slice first_note, struct fingerprint *ret_first);
 
 /* The claim's verdict is a duplicate or a copy in flight: true when its body is another one than
  * the first's and the route refuses that. A difference is counted and told in the log, once. */
@@ -42,7 +52,9 @@ bool note_waits(const struct exchange *ex);
  * that, copies get the plain answer. */
 void note_keep_response(struct exchange *ex);
 
-/* A duplicate's stored response; slices lie in ex->first_note. False: there is none. */
-bool note_response(const struct exchange *ex, struct reply *ret_reply);
+/* The stored response that a duplicate of the route gets; slices lie in `first_note`. False: there
+ * is none. */
+bool note_response(const struct route_opts *route, struct slice first_note,
+                   struct reply *ret_reply);
 
 #endif

@@ -13,6 +13,7 @@ struct own {
     struct slice type;         /* empty: among `reply`'s fields, or none */
     const struct reply *reply; /* its fields are written; NULL: none is */
     bool replayed;             /* said so */
+    bool echoes;               /* a handshake's: what its sender wrote, for its sender's eyes */
 };
 
 /* ---- bodies ---- */
@@ -61,14 +62,13 @@ static enum status write_date(struct exchange *ex)
 /* 204 and 304 have neither a body nor a length (RFC 9110 8.6). */
 static enum status write_framing(struct exchange *ex, const struct own *own)
 {
-    if (own->status == 204 || own->status == 304) {
-        buf_clear(&ex->held);
-        return STATUS_OK;
-    }
+    bool has_body = own->status != 204 && own->status != 304;
     enum status status = STATUS_OK;
-    if (own->type.len > 0)
+    if (!has_body)
+        buf_clear(&ex->held);
+    if (own->type.len > 0 && (has_body || own->echoes))
         status = http1_write_field(&ex->text, SLICE("Content-Type"), own->type);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK && has_body)
         status = http1_write_field_u64(&ex->text, SLICE("Content-Length"), buf_len(&ex->held));
     if (slice_eq(ex->request.method, SLICE("HEAD")))
         buf_clear(&ex->held);
@@ -81,6 +81,8 @@ static enum status write_reply_fields(struct exchange *ex, const struct own *own
     for (size_t i = 0; own->reply && i < own->reply->field_count && status == STATUS_OK; i++)
         status =
             http1_write_field(&ex->text, own->reply->fields[i].name, own->reply->fields[i].value);
+    if (status == STATUS_OK && own->echoes)
+        status = buf_append(&ex->text, SLICE("X-Content-Type-Options: nosniff\r\n"));
     if (status == STATUS_OK && own->replayed)
         status = buf_append(&ex->text, SLICE("Idempotent-Replayed: true\r\n"));
     return status;
@@ -135,9 +137,11 @@ static enum status write_problem(struct exchange *ex, uint16_t code)
     return status == STATUS_OK ? write_head(ex, &own) : status;
 }
 
+/* Discord looks for the type even where there is no body. */
 static enum status write_handshake(struct exchange *ex)
 {
-    struct own own = {.status = ex->handshake->status, .type = ex->handshake->content_type};
+    struct own own = {
+        .status = ex->handshake->status, .type = ex->handshake->content_type, .echoes = true};
     enum status status = buf_append(&ex->held, ex->handshake->body);
     return status == STATUS_OK ? write_head(ex, &own) : status;
 }
@@ -158,7 +162,8 @@ static enum status write_duplicate(struct exchange *ex)
         account_replayed(ex->gateway->account, exchange_route_index(ex));
         return write_json(ex, 202, outcome_row(OUTCOME_ACCEPTED)->header, true);
     }
-    if (note_response(ex, &reply)) {
+    if (note_response(route, buf_slice(&ex->first_note), &reply) &&
+        reply.body.len <= ex->held.ceiling) {
         account_replayed(ex->gateway->account, exchange_route_index(ex));
         return write_reply(ex, &reply);
     }

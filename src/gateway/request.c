@@ -29,3 +29,45 @@ bool request_header_at(const void *headers, struct slice name, size_t i, struct 
     }
     return false;
 }
+
+struct key_input request_key_input(const struct route_opts *route, const struct http_head *head,
+                                   struct slice body, struct buf *decoded)
+{
+    return (struct key_input){
+        .route = route->name,
+        .method = head->method,
+        .path = head->path,
+        .query = head->query,
+        .body = body,
+        .scope = route->scope,
+        .scope_count = route->scope_count,
+        .decoded = decoded,
+        .headers = head,
+        .header = request_header,
+    };
+}
+
+struct verify_input request_verify_input(const struct http_head *head, struct slice body,
+                                         uint64_t now_ms)
+{
+    return (struct verify_input){
+        .method = head->method,
+        .target = head->target,
+        .body = body,
+        .now_ms = now_ms,
+        .headers = head,
+        .header = request_header,
+    };
+}
+
+struct handshake_input request_handshake_input(const struct route_opts *route,
+                                               const struct http_head *head, struct slice body)
+{
+    return (struct handshake_input){
+        .method = head->method,
+        .query = head->query,
+        .body = body,
+        .secrets = route->verify.secrets,
+        .secret_count = route->verify.secret_count,
+    };
+}

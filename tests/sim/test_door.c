@@ -26,6 +26,11 @@
     "a1295808ab7aa0193798330cfed8ce4f67e6df587395bb5d996ce7baad96a83f"                             \
     "0547d0289583659cd5f8939f8ce8f772b04560c290e1ec611cb6e6243a96ae04\r\n"
 
+#define DISCORD_TRY_LINES                                                                          \
+    "X-Signature-Timestamp: 1763700000\r\nX-Signature-Ed25519: "                                   \
+    "458b1699f4f042edab1230ef3e52173904753d6807c568bd97994b954975c1c1"                             \
+    "109db82755fb8040fcb78420e90da50d0f4ee987756635ec19e0275e3e3f6b0f\r\n"
+
 static uint64_t verified(struct sim *sim, enum verify_result result)
 {
     return metrics_sum(sim->metrics, sim->books->routes[0].verified[result]);
@@ -234,6 +239,7 @@ static void check_handshake(struct sim *sim, struct sim_client *client, unsigned
     cr_assert_eq(sim_status(client), status, "%s", client->sent);
     cr_assert(sim_got(client, end), "%s", client->sent);
     cr_assert(sim_got(client, "Postern-Outcome: bypassed\r\n"));
+    cr_assert(sim_got(client, "X-Content-Type-Options: nosniff\r\n"));
     cr_assert_eq(sim_ended(sim, OUTCOME_BYPASSED_HANDSHAKE), 1);
     check_untouched(sim);
     sim_client_free(client);
@@ -269,6 +275,17 @@ Test(handshake, a_signed_one_is_answered_after_its_check)
     cr_assert_eq(sim_status(client), 0);
     sim_check(sim);
     check_handshake(sim, client, 200, "{\"type\":1}");
+    sim_close(sim);
+}
+
+Test(handshake, one_without_a_body_still_has_its_type)
+{
+    struct sim *sim = sim_open(DISCORD "    handshake: discord\n", "");
+    struct sim_client *client = sim_post(sim, "{\"type\":0}", DISCORD_TRY_LINES);
+    sim_check(sim);
+    cr_assert(sim_got(client, "Content-Type: application/json\r\n"), "%s", client->sent);
+    cr_assert_not(sim_got(client, "Content-Length"));
+    check_handshake(sim, client, 204, "");
     sim_close(sim);
 }
 
