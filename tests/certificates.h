@@ -122,19 +122,19 @@ static inline struct tls_certificate identity_files(const struct identity *ident
 
 /* ---- contexts ---- */
 
-static inline struct tls_context *server_context_of(const struct tls_server_opts *opts)
+static inline struct tls_context *server_context_of(const struct tls_server_opts *wanted)
 {
     char error[TLS_ERROR_SIZE] = "";
     struct tls_context *context = NULL;
-    cr_assert_eq(tls_server_new(opts, &context, error), STATUS_OK, "%s", error);
+    cr_assert_eq(tls_server_new(wanted, &context, error), STATUS_OK, "%s", error);
     return context;
 }
 
-static inline struct tls_context *client_context_of(const struct tls_client_opts *opts)
+static inline struct tls_context *client_context_of(const struct tls_client_opts *wanted)
 {
     char error[TLS_ERROR_SIZE] = "";
     struct tls_context *context = NULL;
-    cr_assert_eq(tls_client_new(opts, &context, error), STATUS_OK, "%s", error);
+    cr_assert_eq(tls_client_new(wanted, &context, error), STATUS_OK, "%s", error);
     return context;
 }
 
