@@ -8,6 +8,8 @@
 #include "redis_value.h"
 #include "resp.h"
 
+#include <assert.h>
+
 /* A command without its key, script and note: its fixed words, a token, a done value and two
  * numbers. */
 #define COMMAND_MAX 384u
@@ -177,6 +179,7 @@ static bool sends_note(const struct dedup_op *op)
 size_t redis_command_max(const struct redis_commands *commands, const struct dedup_op *op)
 {
     size_t size = COMMAND_MAX + commands->prefix.len + op->route.len;
+    assert(op->note.len <= DEDUP_NOTE_MAX); /* a longer one could be written but never read back */
     if (sends_note(op))
         size += op->note.len;
     return op->verb & VERB_RESENT ? size + sizeof settle_source : size; /* the longest script */
