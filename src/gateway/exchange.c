@@ -205,8 +205,8 @@ static struct exchange *allocate(struct gateway *gw)
     buf_init(&ex->body, 0);
     buf_init(&ex->text, 2 * http->head_bytes + EXCHANGE_TEXT_BYTES);
     buf_init(&ex->held, gw->config->response_buffer_bytes + STREAM_READ_BYTES);
-    buf_init(&ex->note, EXCHANGE_NOTE_BYTES);
-    buf_init(&ex->first_note, EXCHANGE_NOTE_BYTES);
+    buf_init(&ex->note, DEDUP_NOTE_MAX);
+    buf_init(&ex->first_note, DEDUP_NOTE_MAX);
     return ex;
 }
 

@@ -8,23 +8,30 @@
  *     |
  *   conn_on_bytes -> http1_next -> exchange_begin -> exchange_body* -> exchange_body_end
  *                                                                            |
- *     receive~> -> admit~> -> verify~> -> key -> claim~> <---- park~>  (a copy in flight waits for
- *        |           |          |          |      | | |  \        ^      the first)
- *        |  over the |   no right          |      | | |   '-------'
- *        |      rate | signature,   no key |      | | '- duplicate, 409 -> repeat~> -----.
- *        |           | a handshake   .-----'      | |    (its rate)                      |
- *        |           |          |    |            | '- 422, 503 ------------------------.|
- *        |           |          |    |      first |                                     ||
- *        |           |          |    v            v                                     ||
- *        |           |          |   proxy, observe: forward~> <=> upstream   queue: enqueue~>
- *        |           |          |         success |     \ anything else     |     \ failed
- *        |           |          |                 v      v         committed |      v   ||
- *        |           |          |             record~>  release~>            |  release~>
- *        |           |          |                 |      |     courier <-----|      |   ||
- *        |           |          |                 v      |                   v      |   ||
- *        |           |          |             settle~>   |               settle~>   |   ||
- *        |           |          |                 v      v                   v      v   vv
- *        '-----------'----------'-----------> respond~> --------------------------------> done
+ *     .----------------------------------------------------------------------'
+ *     v
+ *   receive~> -> admit~> -> verify~> -> key -> claim~> <----> park~>  (a copy in flight waits for
+ *     |            |          |          |     |  |  \                 the first)
+ *     | refused    | over the | no right |     |  |   '- duplicate, 409 -> repeat~>  (its rate)
+ *     |            | rate     | signa-   |  no |  |                          |
+ *     |            |          | ture; a  | key |  '- 422, 429, 503 --------. |
+ *     |            |          | hand-    |     |                           | |
+ *     |            |          | shake    |     | first                     | |
+ *     |            |          |          v     v                           | |
+ *     |            |          |      proxy, observe: forward~>             | |
+ *     |            |          |      queue: enqueue~>                      | |
+ *     v            v          v                                            v v
+ *   respond~> <--------------------------------------------------------------
+ *
+ *            proxy, observe: forward~> <=> upstream     queue: enqueue~>
+ *                   success |       \ anything else       |       \ failed
+ *                           v        v          committed |        v
+ *                       record~>  release~>               |    release~>
+ *                           |        |     courier <------|        |
+ *                           v        |                    v        |
+ *                       settle~>     |                settle~>     |
+ *                           v        v                    v        v
+ *                         respond~> -------------------------------------> done
  *
  *   ~> may wait; one callback resumes it.
  *
@@ -50,8 +57,6 @@
 #define EXCHANGE_ARENA_BYTES (256u * 1024)
 /* Ceiling of one written head, beside the received one: what is ours. */
 #define EXCHANGE_TEXT_BYTES (128u * 1024)
-/* Ceiling of a note (policy/reply.h): the largest replay.body, and a head. */
-#define EXCHANGE_NOTE_BYTES (1024u * 1024 + 64 * 1024)
 /* Buffers of a spare exchange above this are freed. */
 #define EXCHANGE_KEEP_BYTES 16384u
 

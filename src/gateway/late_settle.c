@@ -5,6 +5,7 @@
  */
 #include "late_settle.h"
 
+#include "note.h"
 #include <stdlib.h>
 
 struct settling {
@@ -38,6 +39,7 @@ static struct dedup_op op_of(const struct late_event *event, uint64_t wall_ms)
         .key = event->key,
         .token = event->event_id,
         .window_ms = event->window_ends_at_ms - wall_ms,
+        .noted = note_is_kept(event->route), /* the claim's stays */
         .done = {.event_id = event->event_id,
                  .status = 202,
                  .accepted_at_ms = event->received_at_ms},

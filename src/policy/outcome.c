@@ -247,8 +247,9 @@ static const struct outcome_row rows[] = {
                                       .title = "Dedup memory full",
                                       .detail = "The dedup store holds as many keys as it may, and "
                                                 "forgets none that is still valid; "
-                                                "dedup.memory.max_keys raises it. Nothing was "
-                                                "forwarded.",
+                                                "dedup.memory.max_keys raises it, or "
+                                                "dedup.memory.notes for what is kept beside them. "
+                                                "Nothing was forwarded.",
                                       .retry_after_s = STORE_RETRY_S},
     [OUTCOME_REJECTED_JOURNAL] = {.name = "rejected_journal",
                                   .header = "rejected",

@@ -32,7 +32,7 @@
  * an implementation of RFC 8032 in Python. */
 #define DOOR                                                                                       \
     "    key: {header: X-Key}\n"                                                                   \
-    "    signature: {scheme: discord, tolerance: 0s, secret: "                                      \
+    "    signature: {scheme: discord, tolerance: 0s, secret: "                                     \
     "\"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\"}\n"                      \
     "    fingerprint: payload\n"
 static const char *const signatures[] = {
