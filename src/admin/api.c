@@ -8,6 +8,7 @@
 #include "api.h"
 
 #include "guard.h"
+#include <postern/gateway/explain.h>
 
 #define PREFIX SLICE("/api/v1/")
 #define TEXT_PROBLEM SLICE("application/problem+json")
@@ -15,22 +16,24 @@
 
 struct endpoint {
     const char *path; /* behind the prefix; '*' stands for an event's id */
-    bool changes;     /* POST; the others are GET (and HEAD) */
+    bool is_post;     /* the others are GET (and HEAD) */
     bool asks_archive;
+    bool takes_body; /* the others' bodies are dropped */
     enum question_kind kind;
     enum op_status (*begin)(struct api_call *call);
 };
 
 static const struct endpoint ENDPOINTS[] = {
-    {"events", false, true, QUESTION_FIND, api_begin_find},
-    {"events/*", false, true, QUESTION_PLAIN, api_begin_show},
-    {"events/*/body", false, true, QUESTION_PLAIN, api_begin_body},
-    {"events/*/replay", true, true, QUESTION_REPLAY_ONE, api_begin_replay_one},
-    {"events/*/cancel", true, true, QUESTION_PLAIN, api_begin_cancel_one},
-    {"replay", true, true, QUESTION_REPLAY_MANY, api_begin_replay_many},
-    {"cancel", true, true, QUESTION_CANCEL_MANY, api_begin_cancel_many},
-    {"routes", false, false, QUESTION_PLAIN, api_begin_routes},
-    {"stats", false, false, QUESTION_PLAIN, api_begin_stats},
+    {"events", false, true, false, QUESTION_FIND, api_begin_find},
+    {"events/*", false, true, false, QUESTION_PLAIN, api_begin_show},
+    {"events/*/body", false, true, false, QUESTION_PLAIN, api_begin_body},
+    {"events/*/replay", true, true, false, QUESTION_REPLAY_ONE, api_begin_replay_one},
+    {"events/*/cancel", true, true, false, QUESTION_PLAIN, api_begin_cancel_one},
+    {"replay", true, true, false, QUESTION_REPLAY_MANY, api_begin_replay_many},
+    {"cancel", true, true, false, QUESTION_CANCEL_MANY, api_begin_cancel_many},
+    {"explain", true, false, true, QUESTION_EXPLAIN, api_begin_explain},
+    {"routes", false, false, false, QUESTION_PLAIN, api_begin_routes},
+    {"stats", false, false, false, QUESTION_PLAIN, api_begin_stats},
 };
 #define ENDPOINT_COUNT (sizeof(ENDPOINTS) / sizeof(ENDPOINTS[0]))
 
@@ -139,31 +142,38 @@ static bool matches(const char *pattern, struct slice path, struct slice *ret_id
     return path.len == 0;
 }
 
+/* NULL: there is none. */
+static const struct endpoint *endpoint_of(struct slice path, struct slice *ret_id)
+{
+    size_t i = slice_starts(path, PREFIX) ? 0 : ENDPOINT_COUNT;
+    path = slice_skip(path, PREFIX.len);
+    while (i < ENDPOINT_COUNT && !matches(ENDPOINTS[i].path, path, ret_id))
+        i++;
+    return i < ENDPOINT_COUNT ? &ENDPOINTS[i] : NULL;
+}
+
 /* NULL: the problem is made. */
 static const struct endpoint *find_endpoint(struct api_call *call)
 {
-    struct slice path = call->head->path;
-    size_t i = slice_starts(path, PREFIX) ? 0 : ENDPOINT_COUNT;
-    path = slice_skip(path, PREFIX.len);
-    while (i < ENDPOINT_COUNT && !matches(ENDPOINTS[i].path, path, &call->id_text))
-        i++;
-    if (i < ENDPOINT_COUNT)
-        return &ENDPOINTS[i];
-    api_problem(call, 404, "no-page", "No such page",
-                SLICE("Here are, under /api/v1: events, events/ID, events/ID/body, "
-                      "events/ID/replay, events/ID/cancel, replay, cancel, routes, stats."));
+    const struct endpoint *endpoint = endpoint_of(call->head->path, &call->id_text);
+    if (endpoint)
+        return endpoint;
+    api_problem(
+        call, 404, "no-page", "No such page",
+        SLICE("Here are, under /api/v1: events, events/ID, events/ID/body, "
+              "events/ID/replay, events/ID/cancel, replay, cancel, explain, routes, stats."));
     return NULL;
 }
 
 static bool has_right_method(struct api_call *call, const struct endpoint *endpoint)
 {
     struct slice method = call->head->method;
-    if (endpoint->changes ? slice_eq(method, SLICE("POST"))
+    if (endpoint->is_post ? slice_eq(method, SLICE("POST"))
                           : slice_eq(method, SLICE("GET")) || slice_eq(method, SLICE("HEAD")))
         return true;
-    call->page.allow = endpoint->changes ? SLICE("POST") : SLICE("GET, HEAD");
+    call->page.allow = endpoint->is_post ? SLICE("POST") : SLICE("GET, HEAD");
     api_problem(call, 405, "method", "Not this method",
-                endpoint->changes ? SLICE("This page takes POST.") : SLICE("This page takes GET."));
+                endpoint->is_post ? SLICE("This page takes POST.") : SLICE("This page takes GET."));
     return false;
 }
 
@@ -183,6 +193,16 @@ static bool is_understood(struct api_call *call, const struct endpoint *endpoint
     return true;
 }
 
+size_t api_body_max(const struct api_call *call)
+{
+    const struct config *config = call->opts->config;
+    struct slice id;
+    const struct endpoint *endpoint = endpoint_of(call->head->path, &id);
+    if (!endpoint || !endpoint->takes_body || !guard_has_token(call->head, config->admin_token))
+        return 0;
+    return explain_wire_max(&config->http, (size_t)config->body_bytes);
+}
+
 enum op_status api_begin(struct api_call *call)
 {
     call->page = (struct page){.status = 500};
@@ -192,7 +212,7 @@ enum op_status api_begin(struct api_call *call)
     const struct endpoint *endpoint = is_let_in(call) ? find_endpoint(call) : NULL;
     if (!endpoint || !has_right_method(call, endpoint))
         return OP_READY;
-    if (endpoint->changes && guard_is_foreign(call->head)) {
+    if (endpoint->is_post && guard_is_foreign(call->head)) {
         api_problem(call, 403, "cross-site", "Not from another site",
                     SLICE("A browser sent this for a page of another origin."));
         return OP_READY;

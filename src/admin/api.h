@@ -24,6 +24,8 @@ struct api_call {
     /* out */
     struct page page;
     struct buf body; /* in: empty, with the ceiling of an answer */
+    /* in: what was sent, where api_body_max asks for it; the caller's to free */
+    struct buf request_body;
     /* private */
     struct question question;
     struct slice id_text; /* of the path */
@@ -43,6 +45,10 @@ struct api_call {
 
 /* True for paths of the API. */
 bool api_is_path(struct slice path);
+
+/* The most of a body that the request whose head is there is to be read with; 0: its body is
+ * dropped, if it has one. Nothing is kept of whom would not be let in. */
+size_t api_body_max(const struct api_call *call);
 
 /* Begins to answer call->head. OP_READY: `page` and `body` are made. */
 enum op_status api_begin(struct api_call *call);
@@ -64,7 +70,7 @@ bool api_archive_answered(struct api_call *call, enum status status);
 void api_no_event(struct api_call *call);
 
 /* How requests begin: list, one event, its body; replay and cancel of one, or of many by filter;
- * what the configuration and the metrics tell. */
+ * what the configuration and the metrics tell; what would be done with a request. */
 enum op_status api_begin_find(struct api_call *call);
 enum op_status api_begin_show(struct api_call *call);
 enum op_status api_begin_body(struct api_call *call);
@@ -74,5 +80,6 @@ enum op_status api_begin_replay_many(struct api_call *call);
 enum op_status api_begin_cancel_many(struct api_call *call);
 enum op_status api_begin_routes(struct api_call *call);
 enum op_status api_begin_stats(struct api_call *call);
+enum op_status api_begin_explain(struct api_call *call);
 
 #endif

@@ -145,7 +145,7 @@ struct parameter {
 #define INSTANT "an instant (2026-11-21T12:00:00Z), or for how long ago (15m, 2h, 7d)"
 
 static const struct parameter PARAMETERS[] = {
-    {"route", FILTERED, true, "a route's name", read_route},
+    {"route", FILTERED | BIT(QUESTION_EXPLAIN), true, "a route's name", read_route},
     {"state", FILTERED, true, "queued, delivered, dead, parked or cancelled", read_state},
     {"from", FILTERED, true, INSTANT, read_from},
     {"until", FILTERED, true, INSTANT, read_until},

@@ -21,6 +21,7 @@ enum question_kind {
     QUESTION_REPLAY_ONE,
     QUESTION_REPLAY_MANY,
     QUESTION_CANCEL_MANY,
+    QUESTION_EXPLAIN,
 };
 
 struct question {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The admin listener's connections: one request after the other, everything on the main thread.
- * Slow clients are cut; there is no streaming, and bodies of requests are read and dropped.
+ * Slow clients are cut; there is no streaming, and bodies of requests are read and dropped, but for
+ * the one that explain asks for.
  *
  *   bytes -> head -> (body, dropped) -> answer: a page at once, or an API call that ends later
  *              ^                                            | nothing is read meanwhile
@@ -29,7 +30,8 @@ struct admin_conn {
     struct api_call call;
     struct buf unread;   /* bytes that came behind a request whose call is pending */
     uint64_t body_bytes; /* of the request at hand */
-    bool pending;        /* the call is with the archive */
+    size_t body_max;     /* of it, to be kept; 0: it is dropped */
+    bool pending;        /* the call is with the archive, or the store */
     bool closing;        /* stream_close was called */
     bool closed;         /* and is done */
     bool finish_after;   /* close when the answer is out */
@@ -124,11 +126,13 @@ static void send_call(struct admin_conn *conn)
 static void end_request(struct admin_conn *conn)
 {
     conn->body_bytes = 0;
+    buf_done(&conn->call.request_body);
     arena_reset(&conn->arena);
     http1_reset(&conn->reader, &conn->arena, false);
 }
 
-/* Nothing more is read until the call is answered, which takes as long as the archive bounds it. */
+/* Nothing more is read until the call is answered, which takes as long as archive or store bound
+ * it. */
 static void await_call(struct admin_conn *conn)
 {
     conn->pending = true;
@@ -168,22 +172,41 @@ static void refuse(struct admin_conn *conn, uint16_t status, const char *text)
 
 /* ---- requests ---- */
 
-/* A body that is announced too long, or that the sender holds back until it is asked for, is not
- * waited for. */
+static size_t body_limit(const struct admin_conn *conn)
+{
+    return conn->body_max > 0 ? conn->body_max : ADMIN_REQUEST_BYTES;
+}
+
+static void ask_for_body(struct admin_conn *conn)
+{
+    struct slice interim = SLICE("HTTP/1.1 100 Continue\r\n\r\n");
+    enum send_status sent = stream_send(&conn->stream, &interim, 1);
+    if (sent == SEND_LOST || sent == SEND_FULL)
+        conn_close(conn);
+}
+
+/* A body that is announced too long, or that the sender holds back until it is asked for although
+ * nobody wants it, is not waited for. */
 static void check_body(struct admin_conn *conn)
 {
     const struct http_head *head = &conn->reader.head;
-    if (head->body == HTTP_BODY_SIZED && head->content_length > ADMIN_REQUEST_BYTES)
+    conn->body_max = api_body_max(&conn->call);
+    conn->call.request_body.ceiling = conn->body_max;
+    if (head->body == HTTP_BODY_SIZED && head->content_length > body_limit(conn))
         refuse(conn, 413, "no request here needs a body that long");
-    else if (head->expect_continue)
+    else if (head->expect_continue && conn->body_max == 0)
         refuse(conn, 417, "no request here needs a body: send none");
+    else if (head->expect_continue)
+        ask_for_body(conn);
 }
 
-static void drop_body(struct admin_conn *conn, struct slice piece)
+static void take_body(struct admin_conn *conn, struct slice piece)
 {
     conn->body_bytes += piece.len;
-    if (conn->body_bytes > ADMIN_REQUEST_BYTES)
+    if (conn->body_bytes > body_limit(conn))
         refuse(conn, 413, "no request here needs a body that long");
+    else if (conn->body_max > 0 && buf_append(&conn->call.request_body, piece) != STATUS_OK)
+        refuse(conn, 503, "out of memory");
 }
 
 /* Takes requests from `*bytes` until they are used up, or a call is pending. */
@@ -198,7 +221,7 @@ static void take_requests(struct admin_conn *conn, struct slice *bytes)
             check_body(conn);
             break;
         case HTTP1_BODY:
-            drop_body(conn, piece);
+            take_body(conn, piece);
             break;
         case HTTP1_DONE:
             answer(conn);
@@ -236,6 +259,7 @@ static void conn_free_if_over(struct admin_conn *conn)
     list_remove(&conn->link);
     admin->count--;
     buf_done(&conn->call.body);
+    buf_done(&conn->call.request_body);
     buf_done(&conn->unread);
     arena_done(&conn->arena);
     free(conn);
@@ -311,6 +335,7 @@ static struct admin_conn *conn_new(struct admin *admin)
     conn->deadline.expired = on_deadline;
     arena_init(&conn->arena, 4096, ADMIN_ARENA_BYTES);
     buf_init(&conn->unread, STREAM_READ_BYTES);
+    buf_init(&conn->call.request_body, 0);
     conn->call.opts = &admin->opts;
     conn->call.head = &conn->reader.head;
     conn->call.arena = &conn->arena;

@@ -15,6 +15,7 @@
 #include <postern/io/loop.h>
 #include <postern/io/stream.h>
 #include <postern/store/archive.h>
+#include <postern/store/dedup.h>
 #include <stdbool.h>
 
 #define ADMIN_MAX_CONNECTIONS                                                                      \
@@ -28,8 +29,14 @@ struct admin_state {
     const char *redis_note; /* what a Redis link found wrong last; static storage, or NULL */
 };
 
-/* Everything borrowed until admin_close; the archive is asked nothing after that, but its answers
- * to what was asked before are still waited for. */
+/* The dedup store as explain asks it, on the admin loop. */
+struct admin_store {
+    /* As dedup_peek. A store that was not needed so far may be opened first. */
+    enum op_status (*peek)(struct admin_store *store, struct dedup_op *op);
+};
+
+/* Everything borrowed until admin_close; archive and store are asked nothing after that, but their
+ * answers to what was asked before are still waited for. */
 struct admin_opts {
     struct loop *loop;
     const struct config *config; /* the API tells its routes */
@@ -39,7 +46,8 @@ struct admin_opts {
     struct log *log;           /* its dropped lines are a gauge; replays and cancels are told */
     const struct admin_state *state;
     const char *version;
-    struct archive *archive; /* on the same loop; NULL: what needs it is answered 503 */
+    struct archive *archive;   /* on the same loop; NULL: what needs it is answered 503 */
+    struct admin_store *store; /* NULL: what is explained says nothing of a store */
 };
 
 struct admin;
@@ -48,7 +56,8 @@ struct admin;
 NODISCARD enum status admin_open(const struct admin_opts *opts, struct admin **ret_admin);
 
 /* Stops listening and closes every connection; frees itself when the last is closed and the archive
- * has answered what was asked for it (let the loop turn, and close the archive after this call).
+ * has answered what was asked for it (let the loop turn, and close archive and store after this
+ * call).
  * NULL is fine. */
 void admin_close(struct admin *admin);
 
