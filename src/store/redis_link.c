@@ -288,8 +288,7 @@ static void on_connected(struct stream *stream, enum status status)
 static void on_ended(struct stream *stream, enum stream_end end)
 {
     fail(container_of(stream, struct redis_link, stream),
-         trouble_or(stream,
-                    end == STREAM_END_EOF ? "closed by the server" : "connection reset"));
+         trouble_or(stream, end == STREAM_END_EOF ? "closed by the server" : "connection reset"));
 }
 
 static void on_drained(struct stream *stream)

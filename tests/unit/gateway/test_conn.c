@@ -217,3 +217,105 @@ Test(conn, an_answer_cut_by_the_upstream_ends_with_a_reset)
     peer_free(peer);
     close_door();
 }
+
+/* ---- a PROXY header, or TLS, comes first ---- */
+
+#define HEADER "PROXY TCP4 203.0.113.7 192.0.2.1 51234 443\r\n"
+#define TRUSTED "trusted_proxies: 127.0.0.0/8\n"
+
+static void open_door_behind_proxy(const char *top_lines)
+{
+    door.proxy_header = true;
+    door.proxy_header_ms = GUARD_MS;
+    open_door("", top_lines);
+}
+
+static bool one_connection(void)
+{
+    return sim->gateway.connections == 1;
+}
+
+static bool one_is_drained;
+
+static void on_drained(void *arg)
+{
+    (void)arg;
+    one_is_drained = true;
+}
+
+static bool is_drained(void)
+{
+    return one_is_drained;
+}
+
+Test(conn, a_header_says_who_the_client_is)
+{
+    open_door_behind_proxy(TRUSTED);
+    struct peer *peer = peer_new();
+    peer_send(peer, HEADER POST("event", "5"));
+    await_calls(1);
+    cr_assert_not_null(strstr(sim->upstream.heads[0], "X-Forwarded-For: 203.0.113.7\r\n"), "%s",
+                       sim->upstream.heads[0]);
+    sim_answer(sim, 0, 200, "ok");
+    await_text(peer, "\r\n\r\nok", 1);
+    peer_send(peer, POST("other", "5"));
+    await_calls(2);
+    cr_assert_not_null(strstr(sim->upstream.heads[1], "X-Forwarded-For: 203.0.113.7\r\n"));
+    sim_answer(sim, 1, 200, "ok");
+    await_text(peer, "\r\n\r\nok", 2);
+    peer_free(peer);
+    close_door();
+}
+
+static void assert_closed_without_a_word(const char *first)
+{
+    struct peer *peer = peer_new();
+    peer_send(peer, first);
+    await_end(peer);
+    cr_assert_eq(peer->len, 0);
+    peer_free(peer);
+    run_until(no_connections);
+    cr_assert_eq(sim->upstream.call_count, 0);
+}
+
+Test(conn, only_a_trusted_proxy_may_send_a_header)
+{
+    open_door_behind_proxy("trusted_proxies: 10.0.0.0/8\n");
+    assert_closed_without_a_word(HEADER POST("event", "5"));
+    close_door();
+}
+
+Test(conn, without_a_header_nobody_is_served)
+{
+    open_door_behind_proxy(TRUSTED);
+    assert_closed_without_a_word(POST("event", "5"));
+    close_door();
+}
+
+/* It would have to be kept, over the limit, to be told anything. */
+Test(conn, over_the_limit_an_arriving_one_is_closed)
+{
+    open_door_behind_proxy(TRUSTED "limits: {connections: 1}\n");
+    struct peer *first = peer_new();
+    run_until(one_connection);
+    struct peer *second = peer_new();
+    await_end(second);
+    cr_assert_eq(second->len, 0);
+    cr_assert_eq(metrics_sum(sim->metrics, sim->books->connections_refused), 1);
+    peer_free(second);
+    peer_free(first);
+    close_door();
+}
+
+Test(conn, draining_closes_one_that_arrives)
+{
+    open_door_behind_proxy(TRUSTED);
+    struct peer *peer = peer_new();
+    peer_send(peer, "PROXY TCP4");
+    run_until(one_connection);
+    gateway_drain(&sim->gateway, on_drained, NULL);
+    await_end(peer);
+    run_until(is_drained);
+    peer_free(peer);
+    close_door();
+}

@@ -313,6 +313,9 @@ Test(conn_limits, a_connection_too_many_is_told_503)
     cr_assert_eq(peer_status(third), 503);
     cr_assert(strstr(third->got, "Retry-After: "));
     cr_assert(strstr(third->got, "urn:postern:problem:too-many-connections"));
+    const char *body = strstr(third->got, "\r\n\r\n") + 4;
+    const char *length = strstr(third->got, "Content-Length: ");
+    cr_assert_eq(strtoul(length + strlen("Content-Length: "), NULL, 10), strlen(body));
     cr_assert_eq(metrics_sum(sim->metrics, sim->books->connections_refused), 1);
     peer_free(third);
     await_connections(2);
