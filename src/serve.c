@@ -10,7 +10,9 @@
  */
 #include "serve.h"
 
+#include "explain_store.h"
 #include "spool.h"
+#include "warnings.h"
 #include "worker.h"
 #include <errno.h>
 #include <malloc.h>
@@ -29,12 +31,15 @@
 struct server {
     struct process process;
     struct config *config;
+    char *report; /* what the configuration was warned of */
+    size_t report_len;
     struct secure secure;
     struct metrics *metrics;
     struct loop loop;
     struct loop_signal terminate, interrupt, hangup;
     struct admin *admin;
     struct admin_state state;
+    struct explain_store *explain;
     struct archive *archive;
     struct pg_opts archive_opts;
     struct worker *workers;
@@ -133,6 +138,12 @@ static void on_archive_closed(void *arg)
     loop_stop(&server->loop);
 }
 
+static void on_explain_closed(void *arg)
+{
+    struct server *server = arg;
+    server->archive->backend->close(server->archive, on_archive_closed, server);
+}
+
 /* A worker that says it has ended may still be inside loop_wake: its thread is joined before the
  * waker goes. */
 static void finish(struct server *server)
@@ -141,7 +152,7 @@ static void finish(struct server *server)
         worker_join(&server->workers[i]);
     deadline_clear(&server->loop.deadlines, &server->delay);
     admin_close(server->admin);
-    server->archive->backend->close(server->archive, on_archive_closed, server);
+    explain_store_close(server->explain, on_explain_closed, server);
     loop_signal_close(&server->terminate);
     loop_signal_close(&server->interrupt);
     loop_signal_close(&server->hangup);
@@ -218,6 +229,7 @@ static int open_log(struct server *server)
     if (log_open(STDOUT_FILENO, log_format(config), config->log_level, &server->process.log) !=
         STATUS_OK)
         return complain("log", "out of memory");
+    warnings_log(server->process.log, slice_of(server->report, server->report_len));
     secure_warn(config, server->process.log);
     return EXIT_SUCCESS;
 }
@@ -324,6 +336,12 @@ static int open_archive(struct server *server)
     return status == STATUS_OK ? EXIT_SUCCESS : complain("archive", status_text(status));
 }
 
+static int open_explain(struct server *server)
+{
+    server->explain = explain_store_new(&server->loop, server->config, server->process.keys);
+    return server->explain ? EXIT_SUCCESS : complain("explain", "out of memory");
+}
+
 static int open_admin(struct server *server)
 {
     struct admin_opts opts = {
@@ -336,6 +354,7 @@ static int open_admin(struct server *server)
         .state = &server->state,
         .version = POSTERN_VERSION,
         .archive = server->archive,
+        .store = explain_store_door(server->explain),
     };
     if (!server->config->admin_enabled || admin_open(&opts, &server->admin) == STATUS_OK)
         return EXIT_SUCCESS;
@@ -379,9 +398,9 @@ static int check_addresses(struct server *server)
 
 static int open_all(struct server *server)
 {
-    int (*const steps[])(struct server *) = {check_addresses, open_secure,  open_log,  open_metrics,
-                                             open_shared,     open_sqlite,  open_loop, open_archive,
-                                             open_admin,      start_workers};
+    int (*const steps[])(struct server *) = {
+        check_addresses, open_secure,  open_log,     open_metrics, open_shared,  open_sqlite,
+        open_loop,       open_archive, open_explain, open_admin,   start_workers};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int status = steps[i](server);
         if (status != EXIT_SUCCESS)
@@ -408,13 +427,28 @@ static int close_all(struct server *server)
     metrics_free(server->metrics);
     log_close(server->process.log);
     config_free(server->config);
+    free(server->report);
     return server->failed || server->unflushed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* Errors are for who started it; warnings go to the log, which isn't open yet. */
+static int load_config(struct server *server, const char *path)
+{
+    FILE *report = open_memstream(&server->report, &server->report_len);
+    if (!report)
+        return complain("configuration", "out of memory");
+    int status = cli_load_config(path, report, &server->config);
+    if (fclose(report) != 0 || !server->report)
+        return complain("configuration", "out of memory");
+    if (status != EXIT_SUCCESS)
+        (void)fwrite(server->report, 1, server->report_len, stderr);
+    return status;
 }
 
 int serve(const char *config_path)
 {
     static struct server server; /* one per process; large */
-    int status = cli_load_config(config_path, stderr, &server.config);
+    int status = load_config(&server, config_path);
     if (status != EXIT_SUCCESS)
         return status;
     (void)signal(SIGPIPE, SIG_IGN);

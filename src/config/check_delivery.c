@@ -8,6 +8,11 @@
 #include "values.h"
 
 #define DAY_MS UINT64_C(86400000)
+/* A row is leased for two thirds of the route's lease, and has at least two thirds of that before
+ * it when PostgreSQL stalls. Others look for ended leases every second, and count their link as
+ * lost, so that they wait for the owner's outcome, when a look takes the whole time-out. */
+#define LOOK_PAUSE_MS UINT64_C(1000)
+#define SAFE_LEASE_MS(timeout_ms) ((timeout_ms + LOOK_PAUSE_MS) * 9 / 4)
 
 static bool is_refused(struct node *map, const char *path)
 {
@@ -50,6 +55,27 @@ static void check_max_age(struct build *build, size_t index)
                                "shorter retry.max_age or a longer journal.retention");
 }
 
+static void check_lease(struct build *build, size_t index)
+{
+    const struct config *config = build->config;
+    struct node *map = build->route_nodes[index];
+    uint64_t safe_ms = SAFE_LEASE_MS(config->postgres.timeout_ms);
+    if (config->routes[index].mode != ROUTE_QUEUE || config->journal != JOURNAL_POSTGRES ||
+        config->routes[index].lease_ms >= safe_ms || is_refused(map, "lease") ||
+        is_refused(build->root, "journal.postgres.timeout"))
+        return;
+    char lease[VALUE_TEXT_SIZE], safe[VALUE_TEXT_SIZE];
+    value_format_duration(config->routes[index].lease_ms, lease);
+    value_format_duration(safe_ms, safe);
+    const struct node *given = build_sound(map, "lease");
+    report_finding(build->report, SEVERITY_WARNING,
+                   build_mark(given ? given : build_sound(map, "mode"), map),
+                   "lease %s: with several gateways a short stall of PostgreSQL can deliver an "
+                   "event twice",
+                   lease);
+    report_hint(build->report, "take %s or more, or a shorter journal.postgres.timeout", safe);
+}
+
 static void warn_unused(struct build *build, size_t index, const char *path, const char *hint)
 {
     const struct node *node = build_own(build->route_nodes[index], path);
@@ -84,6 +110,7 @@ void checks_run_delivery(struct build *build)
     for (size_t i = 0; i < build->config->route_count; i++) {
         check_back_off(build, i);
         check_max_age(build, i);
+        check_lease(build, i);
         check_unused(build, i);
     }
 }

@@ -74,6 +74,23 @@ Test(check_delivery, the_lease_of_a_queue_route)
                  "lease 30s is not longer than the timeout 30s of upstream \"app\"");
 }
 
+Test(check_delivery, a_lease_outlasts_a_stall_of_postgres)
+{
+    static const char *const two_s = "journal: {postgres: {url: postgresql://h/d}}\n"
+                                     "dedup: {redis: {url: redis://h}}\n";
+    static const char *const one_s = "journal: {postgres: {url: postgresql://h/d, timeout: 1s}}\n"
+                                     "dedup: {redis: {url: redis://h}}\n";
+    expect_clean(two_s, "    timeout: 1s\n", QUEUE "    lease: 6750ms\n");
+    expect_warning(two_s, "    timeout: 1s\n", QUEUE "    lease: 6749ms\n",
+                   "f.yaml:11:12: warning: lease 6749ms: with several gateways a short stall");
+    expect_warning(two_s, "    timeout: 1s\n", QUEUE "    lease: 6749ms\n",
+                   "hint: take 6750ms or more, or a shorter journal.postgres.timeout");
+    expect_clean(one_s, "    timeout: 1s\n", QUEUE "    lease: 4500ms\n");
+    expect_warning(one_s, "    timeout: 1s\n", QUEUE "    lease: 4499ms\n", "lease 4499ms");
+    expect_clean(two_s, "    timeout: 1s\n", "    lease: 2s\n");
+    expect_clean("", "    timeout: 1s\n", QUEUE "    lease: 2s\n");
+}
+
 Test(check_delivery, a_burst_needs_a_rate)
 {
     expect_clean("", "    rate: 1/s\n    burst: 5\n", "");
