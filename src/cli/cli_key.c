@@ -1,282 +1,298 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `postern key`: which key a request has on a route, and why. The same reader, rules and digest as
- * in the gateway; no store is asked.
+ * `postern key`: what the gateway would do with a request, and why. By the gateway's own functions
+ * on the configuration given; the running gateway is asked on request, and its store with it.
  */
+#include "cli_explain.h"
 #include "commands.h"
+#include "remote.h"
 #include "sample.h"
 
-#include <postern/base/uuid.h>
-
 #include <errno.h>
+#include <postern/base/clock.h>
 #include <string.h>
 
 #define MAX_HEADERS 64u
-#define ARENA_BYTES ((size_t)64 << 20)
-#define SHOWN_BYTES 200u                  /* of one part; a payload can be large */
-#define CANONICAL_BYTES ((size_t)1 << 20) /* of a canonical form, which is shown whole */
+#define JSON_BYTES ((size_t)16 << 20)
 
-enum { OPTION_CONFIG, OPTION_ROUTE, OPTION_BODY, OPTION_HEADER, OPTION_PATH, OPTION_COUNT };
+enum {
+    OPTION_CONFIG,
+    OPTION_ROUTE,
+    OPTION_BODY,
+    OPTION_HEADER,
+    OPTION_PATH,
+    OPTION_JSON,
+    OPTION_ASK,
+    OPTION_ADMIN,
+    OPTION_TOKEN,
+    OPTION_COUNT
+};
 
 /* What the options said. */
-struct request {
+struct question {
+    const struct command *command;
+    const struct cli_host *host;
     const char *config, *route, *body, *path;
     const char *headers[MAX_HEADERS];
     size_t header_count;
+    bool as_json, asks;
+    struct remote_opts remote;
 };
 
-static const struct route_opts *find_route(const struct config *config, const char *name)
-{
-    for (size_t i = 0; i < config->route_count; i++)
-        if (slice_eq(config->routes[i].name, slice_str(name)))
-            return &config->routes[i];
-    return NULL;
-}
+/* What is under way. */
+struct trial {
+    const struct question *question;
+    const struct config *config;
+    const struct route_opts *route;
+    struct arena arena;
+    struct buf wire;
+    struct explain_request request;
+    struct explanation told;
+};
 
-static int complain(const struct cli_host *host, const char *what, const char *why)
+static int complain(const struct question *question, const char *what, const char *why)
 {
-    (void)fprintf(host->err, "postern key: %s: %s\n", what, why);
+    (void)fprintf(question->host->err, "postern key: %s: %s\n", what, why);
     return CLI_FAILED;
 }
 
 /* ---- the request ---- */
 
-static const char *read_body_file(struct sample *sample, const char *path, FILE *standard_input)
+static bool is_assembled(const struct question *question)
 {
-    if (strcmp(path, "-") == 0)
-        return sample_read_body(sample, standard_input);
-    FILE *file = fopen(path, "rbe");
+    return question->body || question->path || question->header_count > 0;
+}
+
+static const char *read_body(const struct question *question, struct buf *body)
+{
+    if (strcmp(question->body, "-") == 0)
+        return sample_read(body, question->host->in);
+    FILE *file = fopen(question->body, "rbe");
     if (!file)
         return strerror(errno);
-    const char *problem = sample_read_body(sample, file);
+    const char *problem = sample_read(body, file);
     (void)fclose(file);
     return problem;
 }
 
-static int put_together(const struct cli_host *host, const struct request *request,
-                        struct sample *sample, struct arena *arena)
+static int put_together(struct trial *trial)
 {
-    const char *problem = sample_set_fields(sample, request->headers, request->header_count, arena);
-    if (problem)
-        return complain(host, "--header", problem);
-    sample_set_target(sample, request->path ? request->path : "/");
-    if (!request->body)
-        return CLI_OK;
-    problem = read_body_file(sample, request->body, host->in);
-    return problem ? complain(host, request->body, problem) : CLI_OK;
+    const struct question *question = trial->question;
+    struct buf body;
+    buf_init(&body, (size_t)trial->route->body_bytes);
+    const char *problem = question->body ? read_body(question, &body) : NULL;
+    int status = problem ? complain(question, question->body, problem) : CLI_OK;
+    if (status == CLI_OK) {
+        struct sample_parts parts = {.target = question->path ? question->path : "/",
+                                     .headers = question->headers,
+                                     .header_count = question->header_count,
+                                     .body = buf_slice(&body)};
+        problem = sample_write(&trial->wire, &parts);
+        status = problem ? complain(question, "--header", problem) : CLI_OK;
+    }
+    buf_done(&body);
+    return status;
 }
 
-static int read_sample(const struct cli_host *host, const struct request *request,
-                       const struct config *config, struct sample *sample, struct arena *arena)
+static const char *source_of(const struct question *question)
 {
-    if (request->body || request->path || request->header_count > 0)
-        return put_together(host, request, sample, arena);
-    const char *problem = sample_read_wire(sample, host->in, &config->http, arena);
-    return problem ? complain(host, "the request on standard input", problem) : CLI_OK;
+    return is_assembled(question) ? "the request" : "the request on standard input";
+}
+
+static int fill_wire(struct trial *trial)
+{
+    const struct question *question = trial->question;
+    if (is_assembled(question))
+        return put_together(trial);
+    const char *problem = sample_read(&trial->wire, question->host->in);
+    return problem ? complain(question, source_of(question), problem) : CLI_OK;
+}
+
+static int read_sample(struct trial *trial)
+{
+    const struct question *question = trial->question;
+    const struct http_limits *limits = &trial->config->http;
+    size_t body_bytes = (size_t)trial->route->body_bytes;
+    uint16_t refused;
+    buf_init(&trial->wire, explain_wire_max(limits, body_bytes));
+    int status = fill_wire(trial);
+    if (status != CLI_OK)
+        return status;
+    const char *problem = explain_read(&trial->request, buf_slice(&trial->wire), limits, body_bytes,
+                                       &trial->arena, &refused);
+    trial->request.is_assembled = is_assembled(question);
+    return problem ? complain(question, source_of(question), problem) : CLI_OK;
 }
 
 /* What differs from a request that really comes in. */
-static void note_differences(const struct cli_host *host, const struct config *config,
-                             const struct route_opts *route, const struct sample *sample)
+static void note_differences(const struct trial *trial)
 {
-    if (sample->guessed_body)
-        (void)fprintf(host->err,
+    const struct explanation *told = &trial->told;
+    FILE *err = trial->question->host->err;
+    if (trial->request.guessed_body)
+        (void)fprintf(err,
                       "note: no Content-Length, what follows the head is taken for the body\n");
-    if (!sample->has_wire && route->scope_count > 0)
-        (void)fprintf(host->err, "note: the scope is taken of a POST to the path given\n");
-    if (!sample->has_wire)
+    if (trial->request.unread_bytes > 0)
+        (void)fprintf(err, "note: %zu bytes behind the request are not part of it\n",
+                      trial->request.unread_bytes);
+    if (told->is_assembled && told->route->scope_count > 0)
+        (void)fprintf(err, "note: the scope is taken of a POST to the path given\n");
+    if (told->is_assembled)
         return;
-    size_t taken =
-        route_find(config->routes, config->route_count, sample->host, sample->method, sample->path);
-    if (taken == SIZE_MAX)
-        (void)fprintf(host->err, "note: no route matches this request, it would get 404\n");
-    else if (&config->routes[taken] != route)
-        (void)fprintf(host->err, "note: this request would take the route \"%.*s\"\n",
-                      (int)config->routes[taken].name.len, config->routes[taken].name.data);
+    if (!told->matched)
+        (void)fprintf(err, "note: no route matches this request, it would get 404\n");
+    else if (told->matched != told->route)
+        (void)fprintf(err, "note: this request would take the route \"%.*s\"\n",
+                      (int)told->matched->name.len, told->matched->name.data);
 }
 
 /* ---- the answer ---- */
 
-/* Printable bytes as they are, the rest as \xNN. */
-static void print_value(struct slice value, FILE *out)
-{
-    size_t len = value.len < SHOWN_BYTES ? value.len : SHOWN_BYTES;
-    (void)fputc('"', out);
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)value.data[i];
-        if (c == '"' || c == '\\')
-            (void)fprintf(out, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            (void)fprintf(out, "\\x%02x", c);
-        else
-            (void)fputc(c, out);
-    }
-    (void)fprintf(out, value.len > len ? "\"... (%zu bytes)\n" : "\"\n", value.len);
-}
-
-struct text_sink {
-    struct canonical_sink sink;
-    struct buf *text;
-};
-
-static bool append_text(struct canonical_sink *sink, struct slice piece)
-{
-    struct text_sink *to = container_of(sink, struct text_sink, sink);
-    return buf_append(to->text, piece) == STATUS_OK;
-}
-
-/* What is hashed of a canonical payload. */
-static void print_canonical(const struct key_rule *rule, struct slice body, FILE *out)
+static int print_json(const struct trial *trial)
 {
     struct buf text;
-    buf_init(&text, CANONICAL_BYTES);
-    struct text_sink to = {.sink = {append_text}, .text = &text};
-    const struct json_selection selection = key_selection(rule);
-    size_t weight;
-    (void)fprintf(out, "form    ");
-    if (canonical_write(body, &selection, &to.sink, &weight) == JSON_OK)
-        (void)fwrite(buf_slice(&text).data, 1, buf_len(&text), out);
-    else
-        (void)fprintf(out, "(too long to be shown)");
-    (void)fputc('\n', out);
+    struct json_writer writer = {.buf = &text};
+    buf_init(&text, JSON_BYTES);
+    explain_write(&trial->told, &writer);
+    if (writer.status == STATUS_OK)
+        (void)fprintf(trial->question->host->out, "%.*s\n", (int)buf_len(&text),
+                      buf_slice(&text).data);
     buf_done(&text);
+    return writer.status == STATUS_OK ? CLI_OK
+                                      : complain(trial->question, "--json", "out of memory");
 }
 
-static void print_key(const struct cli_host *host, const struct config *config,
-                      const struct route_opts *route, const struct key_rule *rule,
-                      const struct key_result *result)
+static int print_asked(struct trial *trial, struct slice answer)
 {
-    char hex[EVENT_KEY_HEX + 1] = "";
-    hex_format(slice_of(result->key.digest, sizeof(result->key.digest)), hex);
-    for (size_t i = 0; i < result->value_count; i++) {
-        (void)fprintf(host->out, "value   ");
-        print_value(result->values[i], host->out);
+    const struct cli_host *host = trial->question->host;
+    char hex[EVENT_KEY_HEX];
+    struct slice key;
+    hex_format(slice_of(trial->told.key.key.digest, EVENT_KEY_BYTES), hex);
+    if (trial->question->as_json) {
+        (void)fwrite(answer.data, 1, answer.len, host->out);
+        return CLI_OK;
     }
-    if (rule->canonical)
-        print_canonical(rule, result->values[0], host->out);
-    (void)fprintf(host->out, "key     %s\n", hex);
-    (void)fprintf(host->out, "redis   %.*s:{%.*s}:%s\n", (int)config->redis.prefix.len,
-                  config->redis.prefix.data, (int)route->name.len, route->name.data, hex);
-}
-
-static void print_miss(const struct cli_host *host, const struct key_result *result)
-{
-    (void)fprintf(host->out, "no key  %s", key_miss_text(result->miss));
-    if (result->miss == KEY_MISS_NOT_JSON)
-        (void)fprintf(host->out, " (%s)", json_result_text(result->json));
-    (void)fprintf(host->out, "\n");
-}
-
-/* Without a key the route's `missing` says what happens; only `payload` still makes one. */
-static int try_missing(const struct cli_host *host, const struct config *config,
-                       const struct route_opts *route, const struct key_input *input,
-                       struct digester *digester, struct arena *arena)
-{
-    static const struct key_rule payload = {.kind = KEY_PAYLOAD};
-    static const char *const texts[] = {
-        [MISSING_PASS] = "missing: pass (it would go through undeduplicated)",
-        [MISSING_PAYLOAD] = "missing: payload (its body is the key)",
-        [MISSING_REJECT] = "missing: reject (it would get 400)"};
-    (void)fprintf(host->out, "rule    %s\n", texts[route->missing]);
-    if (route->missing != MISSING_PAYLOAD)
-        return CLI_FAILED;
-    struct key_result result = key_make(&payload, 1, input, digester, arena);
-    if (result.found)
-        print_key(host, config, route, &payload, &result);
-    else
-        print_miss(host, &result);
-    return result.found ? CLI_OK : CLI_FAILED;
-}
-
-static int tell(const struct cli_host *host, const struct config *config,
-                const struct route_opts *route, const struct key_input *input,
-                struct digester *digester, struct arena *arena)
-{
-    struct key_result result = key_make(route->keys, route->key_count, input, digester, arena);
-    (void)fprintf(host->out, "route   %.*s\n", (int)route->name.len, route->name.data);
-    if (!result.found) {
-        print_miss(host, &result);
-        return try_missing(host, config, route, input, digester, arena);
-    }
-    (void)fprintf(host->out, "rule    %zu of %zu: %s\n", result.rule + 1, route->key_count,
-                  key_kind_text(route->keys[result.rule].kind));
-    print_key(host, config, route, &route->keys[result.rule], &result);
+    print_explanation(host->out, &trial->told);
+    if (!print_verdict(host->out, answer, &trial->arena, &key))
+        return complain(trial->question, "--ask", "the answer can't be read");
+    if (!slice_eq(key, slice_of(hex, trial->told.rule ? sizeof hex : 0)))
+        (void)fprintf(host->err, "note: the running gateway makes another key of it: its "
+                                 "configuration is another one\n");
     return CLI_OK;
 }
 
-static int tell_sample(const struct cli_host *host, const struct config *config,
-                       const struct route_opts *route, const struct sample *sample,
-                       struct digester *digester, struct arena *arena)
+/* The request goes to the gateway as it is: what that says is by its own configuration. */
+static int ask(struct trial *trial)
 {
-    struct buf decoded;
-    buf_init(&decoded, (size_t)route->body_bytes);
-    struct key_input input = {.route = route->name,
-                              .method = sample->has_wire ? sample->method : SLICE("POST"),
-                              .path = sample->path,
-                              .query = sample->query,
-                              .body = buf_slice(&sample->body),
-                              .scope = route->scope,
-                              .scope_count = route->scope_count,
-                              .decoded = &decoded,
-                              .headers = sample,
-                              .header = sample_header};
-    int status = tell(host, config, route, &input, digester, arena);
-    buf_done(&decoded);
+    const struct question *question = trial->question;
+    struct remote_answer answer;
+    struct remote remote;
+    struct buf target;
+    buf_init(&target, REMOTE_TARGET_BYTES);
+    buf_init(&answer.body, REMOTE_ANSWER_BYTES);
+    remote_add_path(&target, "explain");
+    remote_add_parameter(&target, "route", question->route);
+    int status = remote_init(&remote, question->command, question->host, &question->remote);
+    if (status == CLI_OK)
+        status = remote_post(&remote, &target, "message/http", buf_slice(&trial->wire), &answer);
+    if (status == CLI_OK)
+        status = print_asked(trial, buf_slice(&answer.body));
+    remote_done(&remote);
+    buf_done(&answer.body);
+    buf_done(&target);
     return status;
 }
 
-static int show_key(const struct cli_host *host, const struct request *request,
-                    const struct config *config, const struct route_opts *route)
+static int print_answer(struct trial *trial)
 {
-    struct sample sample = {.field_count = 0};
-    struct arena arena;
-    struct digester *digester;
-    if (digester_open(&digester) != STATUS_OK)
-        return complain(host, "SHA-256", "OpenSSL does not provide it");
-    arena_init(&arena, 16384, ARENA_BYTES);
-    buf_init(&sample.body, (size_t)route->body_bytes);
-    int status = read_sample(host, request, config, &sample, &arena);
-    if (status == CLI_OK) {
-        note_differences(host, config, route, &sample);
-        status = tell_sample(host, config, route, &sample, digester, &arena);
-    }
-    buf_done(&sample.body);
-    arena_done(&arena);
-    digester_close(digester);
+    if (trial->question->asks)
+        return ask(trial);
+    if (trial->question->as_json)
+        return print_json(trial);
+    print_explanation(trial->question->host->out, &trial->told);
+    print_end(trial->question->host->out, &trial->told);
+    return CLI_OK;
+}
+
+/* ---- all of it ---- */
+
+static int try(struct trial *trial)
+{
+    struct clock clock;
+    clock_refresh(&clock);
+    int status = read_sample(trial);
+    if (status != CLI_OK)
+        return status;
+    if (explain_make(trial->config, trial->route, &trial->request, clock.wall_ms, &trial->arena,
+                     &trial->told) != STATUS_OK)
+        return complain(trial->question, "the request", "out of memory, or OpenSSL failed");
+    note_differences(trial);
+    status = print_answer(trial);
+    return status == CLI_OK && !trial->told.rule ? CLI_FAILED : status;
+}
+
+static int try_on(const struct question *question, const struct config *config,
+                  const struct route_opts *route)
+{
+    struct trial trial = {.question = question, .config = config, .route = route};
+    arena_init(&trial.arena, 16384, EXPLAIN_ARENA_BYTES + 2 * config->http.head_bytes);
+    int status = try(&trial);
+    explain_done(&trial.told);
+    explain_request_done(&trial.request);
+    buf_done(&trial.wire);
+    arena_done(&trial.arena);
     return status;
 }
 
-static int run(const struct cli_host *host, const struct request *request)
+static int run(const struct question *question)
 {
     struct config *config;
-    int loaded = cli_load_config(request->config, host->err, &config);
+    int loaded = cli_load_config(question->config, question->host->err, &config);
     if (loaded != CLI_OK)
         return loaded;
-    const struct route_opts *route = find_route(config, request->route);
-    int status = route ? show_key(host, request, config, route)
-                       : complain(host, request->route, "there is no route of this name");
+    const struct route_opts *route = explain_route(config, slice_str(question->route));
+    int status = route ? try_on(question, config, route)
+                       : complain(question, question->route, "there is no route of this name");
     config_free(config);
     return status;
 }
 
+/* An address of its own stands for the configuration's. */
+static void choose_remote(struct question *question, const struct option *options)
+{
+    question->asks =
+        options[OPTION_ASK].count + options[OPTION_ADMIN].count + options[OPTION_TOKEN].count > 0;
+    if (!question->remote.admin)
+        question->remote.config = question->config;
+}
+
 int command_key(const struct command *command, const struct cli_host *host, int argc, char **argv)
 {
-    struct request request = {.header_count = 0};
+    struct question question = {.command = command, .host = host};
     struct option options[OPTION_COUNT] = {
-        [OPTION_CONFIG] = {"config", 'c', "FILE", "the configuration", true, &request.config, 1, 0,
+        [OPTION_CONFIG] = {"config", 'c', "FILE", "the configuration", true, &question.config, 1, 0,
                            false},
         [OPTION_ROUTE] = {"route", 'r', "NAME", "the route whose rules are tried", true,
-                          &request.route, 1, 0, false},
-        [OPTION_BODY] = {"body", 0, "FILE", "the body; - is standard input", false, &request.body,
+                          &question.route, 1, 0, false},
+        [OPTION_BODY] = {"body", 0, "FILE", "the body; - is standard input", false, &question.body,
                          1, 0, false},
         [OPTION_HEADER] = {"header", 'H', "'NAME: VALUE'", "a header; may be repeated", false,
-                           request.headers, MAX_HEADERS, 0, false},
-        [OPTION_PATH] = {"path", 0, "/PATH?QUERY", "path and query", false, &request.path, 1, 0,
+                           question.headers, MAX_HEADERS, 0, false},
+        [OPTION_PATH] = {"path", 0, "/PATH?QUERY", "path and query", false, &question.path, 1, 0,
                          false},
+        [OPTION_JSON] = {.name = "json", .help = "print JSON", .max = 1},
+        [OPTION_ASK] = {.name = "ask",
+                        .help = "ask the running gateway too, and its store for the verdict",
+                        .max = 1},
+        [OPTION_ADMIN] = {"admin", 0, "URL", "its admin listener, if not FILE's; as --ask", false,
+                          &question.remote.admin, 1, 0, false},
+        [OPTION_TOKEN] = {"token", 0, "REF", "its token: env:NAME or file:PATH; as --ask", false,
+                          &question.remote.token, 1, 0, false},
     };
     int status;
     if (!options_read(command, host, argc, argv, options, OPTION_COUNT, &status))
         return status;
-    request.header_count = options[OPTION_HEADER].count;
-    return run(host, &request);
+    question.header_count = options[OPTION_HEADER].count;
+    choose_remote(&question, options);
+    return run(&question);
 }

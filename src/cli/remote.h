@@ -73,4 +73,8 @@ struct remote_answer {
 int remote_call(const struct remote *remote, const char *method, const struct buf *target,
                 struct remote_answer *answer);
 
+/* As remote_call by POST, with a body of the media type `type`. */
+int remote_post(const struct remote *remote, const struct buf *target, const char *type,
+                struct slice body, struct remote_answer *answer);
+
 #endif

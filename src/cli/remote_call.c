@@ -16,6 +16,7 @@
 
 struct calling {
     const struct remote *remote;
+    const char *method, *type; /* type: of the body; NULL: there is none */
     struct loop loop;
     struct upstream *upstream;
     struct upstream_call call;
@@ -95,17 +96,19 @@ static void on_closed(void *arg)
 static const struct upstream_call_handlers handlers = {
     .head = on_head, .body = on_body, .ended = on_ended};
 
-static enum status write_head(struct calling *calling, const char *method, struct slice target)
+static enum status write_head(struct calling *calling, struct slice target)
 {
     const char *token = calling->remote->token;
     struct buf *head = &calling->head;
-    enum status status = http1_write_request_line(head, slice_str(method), target);
+    enum status status = http1_write_request_line(head, slice_str(calling->method), target);
     if (status == STATUS_OK)
         status = buf_append(head, SLICE("User-Agent: postern-cli\r\n"));
     if (status == STATUS_OK && *token)
         status = buf_printf(head, "Authorization: Bearer %s\r\n", token);
-    if (status == STATUS_OK && strcmp(method, "POST") == 0)
-        status = http1_write_field_u64(head, SLICE("Content-Length"), 0);
+    if (status == STATUS_OK && calling->type)
+        status = http1_write_field(head, SLICE("Content-Type"), slice_str(calling->type));
+    if (status == STATUS_OK && strcmp(calling->method, "POST") == 0)
+        status = http1_write_field_u64(head, SLICE("Content-Length"), calling->call.body.len);
     calling->call.head = buf_slice(head);
     return status;
 }
@@ -200,24 +203,40 @@ static int judge(struct calling *calling)
     return calling->status == 400 ? CLI_USAGE : CLI_FAILED;
 }
 
-int remote_call(const struct remote *remote, const char *method, const struct buf *target,
-                struct remote_answer *answer)
+/* Makes the call, with its method, type and body set. */
+static int call_remote(struct calling *calling, const struct buf *target)
 {
-    struct calling calling = {.remote = remote, .answer = answer, .call.on = &handlers};
+    const struct remote *remote = calling->remote;
     int status = CLI_FAILED;
-    answer->is_uncertain = false;
-    arena_init(&calling.arena, 4096, 1u << 20);
-    buf_init(&calling.head, HEAD_BYTES);
-    calling.call.arena = &calling.arena;
-    if (target->ceiling > 0 && write_head(&calling, method, buf_slice(target)) == STATUS_OK &&
-        make_call(&calling))
-        status = judge(&calling);
+    calling->answer->is_uncertain = false;
+    arena_init(&calling->arena, 4096, 1u << 20);
+    buf_init(&calling->head, HEAD_BYTES);
+    calling->call.on = &handlers;
+    calling->call.arena = &calling->arena;
+    if (target->ceiling > 0 && write_head(calling, buf_slice(target)) == STATUS_OK &&
+        make_call(calling))
+        status = judge(calling);
     else
         (void)fprintf(remote->host->err, "postern %s: the request can't be made\n",
                       remote->command);
-    if (calling.head.data)
-        explicit_bzero(calling.head.data, calling.head.capacity); /* the token */
-    buf_done(&calling.head);
-    arena_done(&calling.arena);
+    if (calling->head.data)
+        explicit_bzero(calling->head.data, calling->head.capacity); /* the token */
+    buf_done(&calling->head);
+    arena_done(&calling->arena);
     return status;
+}
+
+int remote_call(const struct remote *remote, const char *method, const struct buf *target,
+                struct remote_answer *answer)
+{
+    struct calling calling = {.remote = remote, .method = method, .answer = answer};
+    return call_remote(&calling, target);
+}
+
+int remote_post(const struct remote *remote, const struct buf *target, const char *type,
+                struct slice body, struct remote_answer *answer)
+{
+    struct calling calling = {
+        .remote = remote, .method = "POST", .type = type, .answer = answer, .call.body = body};
+    return call_remote(&calling, target);
 }

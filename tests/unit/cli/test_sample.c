@@ -1,111 +1,93 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unit tests of cli/sample: what of a request a key can see. */
+/* Unit tests of cli/sample: octets out of files and options. What they mean is explain_read's. */
 #include "sample.h"
 
 #include <criterion/criterion.h>
 
-struct fixture {
-    struct arena arena;
-    struct http_limits limits;
-    struct sample sample;
-    const char *problem;
-};
+static struct buf wire;
 
-static struct fixture read_wire(const char *wire, size_t body_bytes)
+static void tear_down(void)
 {
-    struct fixture f = {.limits = HTTP_LIMITS_DEFAULT};
+    buf_done(&wire);
+}
+
+TestSuite(sample, .fini = tear_down);
+
+static const char *read_text(const char *text, size_t ceiling)
+{
     FILE *in = tmpfile();
     cr_assert_not_null(in);
-    cr_assert_neq(fputs(wire, in), EOF);
+    cr_assert_neq(fputs(text, in), EOF);
     rewind(in);
-    arena_init(&f.arena, 4096, 1u << 20);
-    buf_init(&f.sample.body, body_bytes);
-    f.problem = sample_read_wire(&f.sample, in, &f.limits, &f.arena);
+    buf_init(&wire, ceiling);
+    const char *problem = sample_read(&wire, in);
     fclose(in);
-    return f;
+    return problem;
 }
 
-static void done(struct fixture *f)
+static void expect(const char *text)
 {
-    buf_done(&f->sample.body);
-    arena_done(&f->arena);
+    struct slice got = buf_slice(&wire);
+    cr_assert(slice_eq(got, slice_str(text)), "%.*s", (int)got.len, got.data);
 }
 
-static bool is(struct slice slice, const char *text)
+Test(sample, a_file_up_to_its_ceiling)
 {
-    return slice_eq(slice, slice_str(text));
+    cr_assert_null(read_text("12345", 6));
+    expect("12345");
+    buf_done(&wire);
+    cr_assert_null(read_text("12345", 5));
+    expect("12345");
+    buf_done(&wire);
+    cr_assert_str_eq(read_text("12345", 4), "larger than the limits of this route");
 }
 
-Test(sample, a_request_from_the_wire)
+Test(sample, a_file_that_cannot_be_read)
 {
-    struct fixture f = read_wire("PUT /a/b?c=d HTTP/1.1\r\nHost: h\r\nA: 1\r\na: 2\r\n"
-                                 "Content-Length: 3\r\n\r\nxyz",
-                                 100);
-    cr_assert_null(f.problem);
-    cr_assert(is(f.sample.method, "PUT") && is(f.sample.host, "h") && is(f.sample.path, "/a/b"));
-    cr_assert(is(f.sample.query, "c=d") && is(buf_slice(&f.sample.body), "xyz"));
-    cr_assert(f.sample.has_wire && !f.sample.guessed_body);
-    struct slice value;
-    cr_assert_eq(sample_header(&f.sample, SLICE("A"), &value), 2);
-    cr_assert(is(value, "1"), "the first");
-    cr_assert_eq(sample_header(&f.sample, SLICE("B"), &value), 0);
-    done(&f);
+    FILE *folder = fopen("/tmp", "rbe");
+    cr_assert_not_null(folder);
+    buf_init(&wire, 10);
+    cr_assert_str_eq(sample_read(&wire, folder), "it can't be read");
+    fclose(folder);
 }
 
-Test(sample, what_follows_a_sized_body_is_another_request)
+static const char *write_parts(const char *target, const char *const *headers, size_t count,
+                               const char *body)
 {
-    struct fixture f = read_wire("POST / HTTP/1.1\nHost: h\nContent-Length: 1\n\nab\n", 100);
-    cr_assert_null(f.problem);
-    cr_assert(is(buf_slice(&f.sample.body), "a"));
-    done(&f);
+    struct sample_parts parts = {
+        .target = target, .headers = headers, .header_count = count, .body = slice_str(body)};
+    return sample_write(&wire, &parts);
 }
 
-Test(sample, mixed_line_ends)
+Test(sample, parts_become_a_post)
 {
-    struct fixture f = read_wire("POST / HTTP/1.1\r\nHost: h\nA: 1\r\n\n", 100);
-    cr_assert_null(f.problem, "%s", f.problem);
-    cr_assert_eq(f.sample.field_count, 2);
-    done(&f);
+    const char *const headers[] = {"A: b", "C:", "D:e:f "};
+    buf_init(&wire, 1000);
+    cr_assert_null(write_parts("/a?b=c", headers, 3, "xyz"));
+    expect("POST /a?b=c HTTP/1.1\r\nA: b\r\nC: \r\nD: e:f\r\nHost: localhost\r\n"
+           "Content-Length: 3\r\n\r\nxyz");
 }
 
-Test(sample, a_guessed_body_has_the_same_limit)
+Test(sample, the_length_is_the_body_s_and_the_host_may_be_given)
 {
-    struct fixture f = read_wire("POST / HTTP/1.1\nHost: h\n\n12345", 5);
-    cr_assert(!f.problem && f.sample.guessed_body && is(buf_slice(&f.sample.body), "12345"));
-    done(&f);
-    f = read_wire("POST / HTTP/1.1\nHost: h\n\n123456", 5);
-    cr_assert_str_eq(f.problem, "larger than the limits of this route");
-    done(&f);
+    const char *const headers[] = {"content-length: 99", "Transfer-Encoding: chunked",
+                                   "HOST: hooks.example.com"};
+    buf_init(&wire, 1000);
+    cr_assert_null(write_parts("/", headers, 3, ""));
+    expect("POST / HTTP/1.1\r\nHOST: hooks.example.com\r\nContent-Length: 0\r\n\r\n");
 }
 
-Test(sample, a_head_without_its_end)
+Test(sample, headers_that_are_none)
 {
-    struct fixture f = read_wire("POST / HTTP/1.1\r\nHost: h\r\n", 5);
-    cr_assert_str_eq(f.problem, "it ends before its body does");
-    done(&f);
-}
-
-Test(sample, targets)
-{
-    struct sample sample = {.field_count = 0};
-    sample_set_target(&sample, "/a");
-    cr_assert(is(sample.path, "/a") && sample.query.len == 0);
-    sample_set_target(&sample, "/a?b=c?d");
-    cr_assert(is(sample.path, "/a") && is(sample.query, "b=c?d"));
-}
-
-Test(sample, headers)
-{
-    struct arena arena;
-    struct sample sample = {.field_count = 0};
-    const char *const lines[] = {"A: b", "C:", "D:e:f "};
     const char *const wrong[] = {":a", "a", ""};
-    arena_init(&arena, 4096, 8192);
-    cr_assert_null(sample_set_fields(&sample, lines, 3, &arena));
-    cr_assert_eq(sample.field_count, 3);
-    cr_assert(is(sample.fields[0].value, "b") && is(sample.fields[1].value, ""));
-    cr_assert(is(sample.fields[2].name, "D") && is(sample.fields[2].value, "e:f"));
+    buf_init(&wire, 1000);
     for (size_t i = 0; i < 3; i++)
-        cr_assert_not_null(sample_set_fields(&sample, &wrong[i], 1, &arena));
-    arena_done(&arena);
+        cr_assert_str_eq(write_parts("/", &wrong[i], 1, ""), "a header is written \"Name: value\"");
+    cr_assert_eq(buf_len(&wire), 0);
+}
+
+Test(sample, no_room)
+{
+    buf_init(&wire, 40);
+    cr_assert_str_eq(write_parts("/", NULL, 0, "xyz"), "larger than the limits of this route");
 }
