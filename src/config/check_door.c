@@ -60,22 +60,12 @@ static void check_fingerprint(struct build *build, size_t index)
                            : "with a payload key the fingerprint says nothing new");
 }
 
-/* Without it a packed body is noise to whoever gets it again. */
-static bool keeps_encoding(const struct replay_opts *replay)
-{
-    for (size_t i = 0; i < replay->header_count; i++)
-        if (slice_ieq(replay->headers[i], SLICE("Content-Encoding")))
-            return true;
-    return false;
-}
-
 static void check_kept(struct build *build, size_t index)
 {
     const struct config *config = build->config;
     const struct replay_opts *replay = &config->routes[index].replay;
     struct node *map = build->route_nodes[index];
     const struct node *body = node_find(map, "replay.body");
-    const struct node *headers = node_find(map, "replay.headers");
     if (replay->body_bytes > config->response_buffer_bytes && !is_refused(map, "replay.body") &&
         !is_refused(build->root, "limits.response_buffer")) {
         report_finding(build->report, SEVERITY_WARNING, build_mark(body, map),
@@ -83,9 +73,6 @@ static void check_kept(struct build *build, size_t index)
         report_hint(build->report, "a response is held in that until it is kept: larger ones "
                                    "never are");
     }
-    if (headers && !build_has_refused(headers) && !keeps_encoding(replay))
-        report_finding(build->report, SEVERITY_WARNING, headers->at,
-                       "replay.headers has no Content-Encoding: nobody could read a packed body");
 }
 
 static void check_replay(struct build *build, size_t index)

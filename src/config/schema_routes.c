@@ -362,7 +362,7 @@ static const struct setting ROUTES[] = {
      .standard = "[Content-Type, Content-Encoding, Content-Language, Content-Disposition, "
                  "Location, ETag, Last-Modified, Cache-Control, Link]",
      .form = "a list of names, 1 … 32",
-     .help = "Fields kept of it."},
+     .help = "Fields kept of it, beside Content-Type and Content-Encoding, which always are."},
     {.path = "limits.rate",
      .kind = SETTING_CUSTOM,
      ROUTE(rate),

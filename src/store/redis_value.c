@@ -46,9 +46,11 @@ static bool take_number(struct slice *text, uint64_t highest, uint64_t *ret_numb
             return false;
         number = number * 10 + digit;
     }
+    if (digits == 0 || (digits > 1 && rest.data[0] == '0'))
+        return false;
     *text = slice_skip(rest, digits);
     *ret_number = number;
-    return digits > 0;
+    return true;
 }
 
 static bool parse_pending(struct slice text, struct redis_value *ret_value)
