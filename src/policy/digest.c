@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256 by OpenSSL's EVP, which sign.c knows as well. The algorithm is fetched and the
+ * SHA-256 by OpenSSL's EVP, which mac.c and pubkey.c know as well. The algorithm is fetched and the
  * context made once; each digest only resets the context. A call into EVP costs about as much as
  * hashing a block, so short pieces wait in `gathered` and go in together; long ones go straight in.
  */
