@@ -303,3 +303,22 @@ Test(verify_webhook, a_gitlab_token_does_not_save_a_replay_or_a_repeated_field)
     add_header(&request, "X-Gitlab-Token", "a token");
     expect_gitlab(request, VERIFY_REPEATED, NO_SECRET);
 }
+
+/* GitLab never sends those names. With them a recorded request would have no webhook-id, which is
+ * what makes its key. */
+Test(verify_webhook, gitlab_does_not_sign_under_the_names_of_svix)
+{
+    struct signed_request request = {
+        .scheme = VERIFY_GITLAB,
+        .secrets = {HMAC_SECRET},
+        .tolerance_ms = TOLERANCE_MS,
+        .body = TEXT("{\"test\": 2432232314}"),
+        .headers = {{"svix-id", TEXT("msg_p5jXN8AQM9LWM0D4loKWxJek")},
+                    {"svix-timestamp", TEXT("1614265330")},
+                    {"svix-signature", TEXT(V1)}},
+        .now_ms = 1614265330000,
+    };
+    expect(&request, VERIFY_MISSING);
+    request.scheme = VERIFY_STANDARD_WEBHOOKS;
+    expect(&request, VERIFY_OK);
+}
