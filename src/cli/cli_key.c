@@ -258,8 +258,10 @@ static int run(const struct question *question)
 }
 
 /* An address of its own stands for the configuration's. */
-static void choose_remote(struct question *question, const struct option *options)
+static void take_options(struct question *question, const struct option *options)
 {
+    question->header_count = options[OPTION_HEADER].count;
+    question->as_json = options[OPTION_JSON].count > 0;
     question->asks =
         options[OPTION_ASK].count + options[OPTION_ADMIN].count + options[OPTION_TOKEN].count > 0;
     if (!question->remote.admin)
@@ -292,7 +294,6 @@ int command_key(const struct command *command, const struct cli_host *host, int 
     int status;
     if (!options_read(command, host, argc, argv, options, OPTION_COUNT, &status))
         return status;
-    question.header_count = options[OPTION_HEADER].count;
-    choose_remote(&question, options);
+    take_options(&question, options);
     return run(&question);
 }
