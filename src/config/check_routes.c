@@ -94,18 +94,31 @@ static void check_scope(struct build *build, size_t index)
                            PRINT(route->scope[i].name));
 }
 
+static void check_key_header(struct build *build, size_t index, struct slice name)
+{
+    if (!is_volatile(name))
+        return;
+    report_finding(build->report, SEVERITY_WARNING, mark_in(build, index, "key"),
+                   "header %.*s usually differs between attempts: every retry is a new event then",
+                   PRINT(name));
+    report_hint(build->report, "take what the sender keeps over its retries");
+}
+
+static void check_key_headers(struct build *build, size_t index, const struct key_rule *rule)
+{
+    if (rule->kind != KEY_HEADER)
+        return;
+    check_key_header(build, index, rule->name);
+    for (size_t i = 0; i < rule->other_count; i++)
+        check_key_header(build, index, rule->others[i]);
+}
+
 static void check_keys(struct build *build, size_t index)
 {
     const struct route_opts *route = &build->config->routes[index];
     for (size_t i = 0; i < route->key_count; i++) {
         const struct key_rule *rule = &route->keys[i];
-        if (rule->kind == KEY_HEADER && is_volatile(rule->name)) {
-            report_finding(build->report, SEVERITY_WARNING, mark_in(build, index, "key"),
-                           "header %.*s usually differs between attempts: every retry is a new "
-                           "event then",
-                           PRINT(rule->name));
-            report_hint(build->report, "take what the sender keeps over its retries");
-        }
+        check_key_headers(build, index, rule);
         if (rule->kind == KEY_PAYLOAD && !rule->canonical && i + 1 < route->key_count)
             report_finding(build->report, SEVERITY_WARNING, mark_in(build, index, "key"),
                            "rules after payload are only tried when the body is empty");

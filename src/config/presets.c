@@ -107,7 +107,7 @@ const struct preset PRESETS[] = {
      "2026-11"},
     {"gitlab", "GitLab",
      "signature: {scheme: gitlab}\n"
-     "key: [{header: Idempotency-Key}, {header: webhook-id}]\n"
+     "key: {header: [webhook-id, Idempotency-Key]}\n"
      "missing: payload\n"
      "window: 7d\n"
      "in_flight: wait\n"
@@ -118,7 +118,8 @@ const struct preset PRESETS[] = {
      "doubling "
      "up to a day, and for good after 40. Resending by hand keeps the key. 10 seconds to answer; "
      "2xx is success.",
-     "`Idempotency-Key` is there from GitLab 17.4 on; an older one falls back to the body. Not "
+     "`Idempotency-Key` is there from GitLab 17.4 on; an older one falls back to the body. With a "
+     "signing token `webhook-id` says the same, and is signed. Not "
      "`X-Gitlab-Event-UUID`, which hooks set off by hooks share, nor `X-Gitlab-Webhook-UUID`, "
      "which "
      "names the hook. A signing token (`whsec_…`) as the secret makes it Standard Webhooks.",
@@ -327,7 +328,7 @@ const struct preset PRESETS[] = {
      "2026-11"},
     {"standard-webhooks", "Standard Webhooks",
      "signature: {scheme: standard-webhooks}\n"
-     "key: {header: webhook-id}\n"
+     "key: {header: [webhook-id, svix-id]}\n"
      "missing: payload\n"
      "window: 7d\n"
      "in_flight: wait\n"
@@ -337,7 +338,8 @@ const struct preset PRESETS[] = {
      "The specification's example: 5 seconds, 5 and 30 minutes, 2, 5, 10, 14, 20 and 24 hours, 75 "
      "hours 35 minutes in all. 15 to 30 seconds to answer; 2xx is success, 410 ends the "
      "subscription.",
-     "The id is signed, and the same for each attempt. The text's 5 minutes for keeping ids are "
+     "The id is signed, and the same for each attempt; under its other name it is the same id, so "
+     "that nobody can make two events of one. The text's 5 minutes for keeping ids are "
      "shorter than its own schedule; the window is not.",
      "github.com/standard-webhooks/standard-webhooks, spec/standard-webhooks.md", "2026-11"},
     {"stripe", "Stripe",
@@ -359,7 +361,7 @@ const struct preset PRESETS[] = {
      "2026-11"},
     {"svix", "Svix, and who sends through it",
      "signature: {scheme: standard-webhooks}\n"
-     "key: [{header: svix-id}, {header: webhook-id}]\n"
+     "key: {header: [svix-id, webhook-id]}\n"
      "missing: payload\n"
      "window: 7d\n"
      "in_flight: wait\n"
@@ -368,7 +370,7 @@ const struct preset PRESETS[] = {
      "signature.secret",
      "After 5 seconds, 5 and 30 minutes, 2, 5, 10 and 10 hours: 27 hours 35 minutes in all. 15 "
      "seconds to answer; 2xx is success.",
-     "The id is signed, and the same for each attempt.",
+     "The id is signed, and the same for each attempt, under either name.",
      "https://docs.svix.com/retries; github.com/svix/svix-webhooks", "2026-11"},
     {"twilio", "Twilio",
      "signature: {scheme: twilio}\n"

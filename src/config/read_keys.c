@@ -5,6 +5,7 @@
  *   key: payload
  *   key: {payload: {canonical: true, include: [a.b], exclude: ["items.*.etag"]}}
  *   key: {header: X-Event-Id}         {query: id}
+ *   key: {header: [svix-id, webhook-id]}   one thing under several names
  *   key: {header: Idempotency-Key, structured: true}
  *   key: {json: [id, data.id]}        the first that is there
  *   key: {fields: [run_id, status]}   all of them
@@ -66,9 +67,47 @@ SETTING_READER(read_header_name)
         (void)header_name_read(build, node, target);
 }
 
+static bool has_name(const struct slice *names, size_t count, struct slice name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (slice_ieq(names[i], name))
+            return true;
+    return false;
+}
+
+/* The names of `list` to `names`. False: reported. */
+static bool read_names(struct build *build, struct node *list, struct slice *names)
+{
+    size_t count = 0;
+    for (struct node *item = list->first; item; item = item->next) {
+        if (item->kind == NODE_BROKEN || !header_name_read(build, item, &names[count])) {
+            list->refused |= item->refused;
+            return false;
+        }
+        if (has_name(names, count, names[count])) {
+            build_refuse(build, list, "header \"%.*s\" is given twice", SHOWN(names[count]));
+            return false;
+        }
+        count++;
+    }
+    return true;
+}
+
 static bool read_header_rule(struct build *build, struct node *node, struct key_rule *rule)
 {
-    return header_name_read(build, node, &rule->name);
+    if (node->kind != NODE_LIST)
+        return header_name_read(build, node, &rule->name);
+    if (node->count < 2 || node->count > KEY_MAX_NAMES) {
+        build_refuse(build, node, "header must be one name, or a list of 2 to %u", KEY_MAX_NAMES);
+        return false;
+    }
+    struct slice *names = build_alloc(build, node->count * sizeof(*names));
+    if (!names || !read_names(build, node, names))
+        return false;
+    rule->name = names[0];
+    rule->others = names + 1;
+    rule->other_count = node->count - 1;
+    return true;
 }
 
 static bool read_query_rule(struct build *build, struct node *node, struct key_rule *rule)

@@ -107,6 +107,13 @@ static void put_payload(const struct key_rule *rule, struct text *text)
     }
 }
 
+static void put_names(const struct key_rule *rule, struct text *text)
+{
+    text_put(text, "%s %.*s", rule->structured ? " structured" : "", PRINT(rule->name));
+    for (size_t i = 0; i < rule->other_count; i++)
+        text_put(text, " or %.*s", PRINT(rule->others[i]));
+}
+
 static void put_rule(const struct key_rule *rule, struct text *text)
 {
     if (rule->kind == KEY_PAYLOAD) {
@@ -115,7 +122,7 @@ static void put_rule(const struct key_rule *rule, struct text *text)
     }
     text_put(text, "%s", key_kind_text(rule->kind));
     if (rule->kind == KEY_HEADER || rule->kind == KEY_QUERY)
-        text_put(text, "%s %.*s", rule->structured ? " structured" : "", PRINT(rule->name));
+        put_names(rule, text);
     else
         put_paths(rule->paths, rule->path_count, text);
 }

@@ -67,6 +67,8 @@ static char rule_letter(const struct key_rule *rule)
     case KEY_PAYLOAD:
         return rule->canonical ? 'c' : 'p';
     case KEY_HEADER:
+        if (rule->other_count > 0)
+            return rule->structured ? 'I' : 'H';
         return rule->structured ? 'i' : 'h';
     case KEY_QUERY:
         return 'q';
@@ -108,12 +110,25 @@ static enum status add_rule_paths(struct digester *digester, const struct key_ru
     return status == STATUS_OK ? add_paths(digester, rule, first, rule->path_count) : status;
 }
 
+/* How many names there are is only said where there may be several. */
+static enum status add_names(struct digester *digester, const struct key_rule *rule)
+{
+    enum status status = STATUS_OK;
+    if (rule->other_count > 0)
+        status = add_byte(digester, (char)(1 + rule->other_count));
+    if (status == STATUS_OK)
+        status = digest_add_part(digester, rule->name);
+    for (size_t i = 0; i < rule->other_count && status == STATUS_OK; i++)
+        status = digest_add_part(digester, rule->others[i]);
+    return status;
+}
+
 /* The rule as it is defined. */
 static enum status add_rule(struct digester *digester, const struct key_rule *rule)
 {
     enum status status = add_byte(digester, rule_letter(rule));
     if (status == STATUS_OK && (rule->kind == KEY_HEADER || rule->kind == KEY_QUERY))
-        return digest_add_part(digester, rule->name);
+        return add_names(digester, rule);
     if (status != STATUS_OK || (rule->kind == KEY_PAYLOAD && !rule->canonical))
         return status;
     return add_rule_paths(digester, rule);

@@ -97,16 +97,32 @@ static enum key_miss read_header(const struct key_rule *rule, struct slice raw, 
     return raw.len > KEY_MAX_VALUE_BYTES ? KEY_MISS_TOO_LONG : KEY_MISS_NONE;
 }
 
-static enum key_miss find_header(const struct key_rule *rule, const struct key_input *input,
-                                 struct arena *arena, struct finding *finding)
+static enum key_miss find_named(const struct key_rule *rule, struct slice name,
+                                const struct key_input *input, struct arena *arena,
+                                struct finding *finding)
 {
     struct slice raw = {0}, value = {0};
-    size_t count = input->header(input->headers, rule->name, &raw);
+    size_t count = input->header(input->headers, name, &raw);
     if (count != 1)
         return count == 0 ? KEY_MISS_ABSENT : KEY_MISS_REPEATED;
     enum key_miss miss = read_header(rule, raw, arena, &value);
     set_only(finding, (struct part){.text = value});
     return miss;
+}
+
+/* Under its names in turn, until one of them is there; a value that can't be used ends the rule. */
+static enum key_miss find_header(const struct key_rule *rule, const struct key_input *input,
+                                 struct arena *arena, struct finding *finding)
+{
+    enum key_miss reason = find_named(rule, rule->name, input, arena, finding);
+    for (size_t i = 0; i < rule->other_count; i++) {
+        if (reason != KEY_MISS_ABSENT && reason != KEY_MISS_EMPTY)
+            return reason;
+        enum key_miss miss = find_named(rule, rule->others[i], input, arena, finding);
+        if (reason == KEY_MISS_ABSENT || miss != KEY_MISS_ABSENT)
+            reason = miss;
+    }
+    return reason;
 }
 
 static enum key_miss find_query(const struct key_rule *rule, const struct key_input *input,

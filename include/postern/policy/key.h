@@ -9,7 +9,8 @@
  *             header: part(name as the route spells it); '1' and part(value), or '0' and
  *             part(nothing) for a header that isn't there
  *     rule    kind byte (a structured header's is not a header's); header, query: part(name as the
- *             rule spells it);
+ *             rule spells it); header with several names: another kind byte, number of names, each
+ *             part(name);
  *             json, fields: paths; canonical payload: included paths, excluded paths
  *     paths   number of paths, each: number of parts, part …
  *     value   payload: part(body); canonical payload: part(SHA-256 of the form);
@@ -28,7 +29,9 @@
  * - An edited rule makes new keys: what it asks for has changed, and old values must not pass for
  *   new ones. Retries of events from before the edit are then not known.
  * All paths of one json rule are spellings of one thing: which of them held the value is not in the
- * digest, so that the same id under another of its names is the same event.
+ * digest, so that the same id under another of its names is the same event. So it is with the names
+ * of one header rule: Svix and its users sign an id that may be called svix-id or webhook-id, and
+ * whoever renames it in a recorded request shall not make a new event of it.
  *
  * A JSON string and a JSON number of the same text are different ("5" is not 5). In json and fields
  * rules numbers are compared as they were written (1 is not 1.0): the scanner keeps the text, and
@@ -56,6 +59,7 @@
 #define KEY_MAX_FIELDS 16u /* paths of a KEY_FIELDS rule; KEY_JSON: JSON_MAX_PATHS */
 #define KEY_MAX_SELECT 32u /* paths of `include`, and of `exclude` */
 #define KEY_MAX_SCOPE 8u
+#define KEY_MAX_NAMES 4u /* of a KEY_HEADER rule */
 
 /* A longer header, query or field value is "no key" with its own reason: ids are short, and a path
  * that points at a text is a mistake that should show. */
@@ -63,8 +67,8 @@
 
 enum key_kind {
     KEY_PAYLOAD, /* SHA-256 of the raw body, or of its canonical form; an empty body has no key */
-    KEY_HEADER,  /* one field's value; missing, empty, or sent twice: no key; `structured`: also
-                    when it is malformed */
+    KEY_HEADER,  /* one field's value, of several names the first that is there and not empty;
+                    missing, empty, or sent twice: no key; `structured`: also when it is malformed */
     KEY_QUERY,   /* one query parameter's percent-decoded value ('+' stays '+'); missing, empty, or
                     given twice: no key */
     KEY_JSON,    /* the first of `paths` that holds a string (not empty), number or boolean; null,
@@ -76,6 +80,8 @@ enum key_kind {
 struct key_rule {
     enum key_kind kind;
     struct slice name;             /* header or query */
+    const struct slice *others;    /* header: what else it may be called */
+    size_t other_count;            /* below KEY_MAX_NAMES */
     const struct json_path *paths; /* json, fields: at least 1, at most JSON_MAX_PATHS or
                                       KEY_MAX_FIELDS; canonical payload: a json_selection's */
     size_t path_count;

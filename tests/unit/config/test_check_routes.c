@@ -63,6 +63,8 @@ Test(check_routes, keys_that_differ_between_attempts)
         snprintf(words, sizeof(words), "header %s usually differs between attempts", headers[i]);
         expect_warning("", "", route, words);
     }
+    expect_warning("", "", "    key: {header: [X-Event-Id, Date]}\n",
+                   "header Date usually differs between attempts");
     expect_clean("", "", "    key: {query: date}\n");
     expect_warning("", "", "    key: [payload, {header: X}]\n", "rules after payload are only");
     expect_clean("", "", "    key: [{payload: {canonical: true}}, payload]\n");

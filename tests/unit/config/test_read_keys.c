@@ -216,6 +216,27 @@ Test(read_keys, selections_have_their_limit)
     expect_key_error(text, "include must be 1 to 32 paths");
 }
 
+Test(read_keys, a_header_with_several_names)
+{
+    struct parsed parsed;
+    struct key_rule rule = only_rule(&parsed, "{header: [svix-id, webhook-id]}");
+    cr_assert_eq(rule.kind, KEY_HEADER);
+    cr_assert_eq(rule.other_count, 1);
+    cr_assert(slice_eq(rule.name, SLICE("svix-id")));
+    cr_assert(slice_eq(rule.others[0], SLICE("webhook-id")));
+    parsed_done(&parsed);
+    rule = only_rule(&parsed, "{header: [a, b, c, d], structured: true}");
+    cr_assert(rule.structured && rule.other_count == KEY_MAX_NAMES - 1);
+    cr_assert(slice_eq(rule.others[2], SLICE("d")));
+    parsed_done(&parsed);
+    expect_key_error("{header: []}", "header must be one name, or a list of 2 to 4");
+    expect_key_error("{header: [a, b, c, d, e]}", "header must be one name, or a list of 2 to 4");
+    expect_key_error("{header: [a, A]}", "header \"A\" is given twice");
+    expect_key_error("{header: [a, 'b c']}", "\"b c\" is not the name of a header");
+    expect_key_error("{header: [a, [b]]}", "must be one name");
+    expect_key_error("{query: [a, b]}", "query must be one name");
+}
+
 Test(read_keys, structured_headers)
 {
     struct parsed parsed;

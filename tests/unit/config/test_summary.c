@@ -85,6 +85,8 @@ Test(summary, of_the_door)
                ", signature github with 2 secrets, handshake slack\n");
     holds_line("", "    key: {header: X, structured: true}\n    fingerprint: payload\n",
                "key header structured X, window 24h, lease 30s, ack async, mismatch conflict\n");
+    holds_line("", "    key: {header: [X, Y]}\n",
+               "key header X or Y, window 24h, lease 30s, ack async\n");
     holds_line("", "    duplicate: replay\n", ", ack async, duplicate replay\n");
 }
 

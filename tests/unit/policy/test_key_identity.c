@@ -156,3 +156,51 @@ Test(key_identity, the_layout_of_a_canonical_payload_is_kept)
     struct event_key key = expect_key(rule, &request);
     cr_assert_arr_eq(key.digest, digest, EVENT_KEY_BYTES);
 }
+
+/* ---- one header under several names ---- */
+
+static struct event_key header_key(struct key_rule rule, const char *name, const char *value)
+{
+    struct request request = {.headers = {{name, slice_str(value)}}};
+    return expect_key(rule, &request);
+}
+
+Test(key_identity, one_header_under_any_of_its_names_is_one_key)
+{
+    static const struct slice others[] = {TEXT("webhook-id"), TEXT("x-id")};
+    struct key_rule rule = named(KEY_HEADER, "svix-id");
+    rule.others = others;
+    rule.other_count = COUNT_OF(others);
+    struct event_key key = header_key(rule, "svix-id", "a");
+    cr_assert(same(key, header_key(rule, "Webhook-Id", "a")));
+    cr_assert(same(key, header_key(rule, "x-id", "a")));
+    cr_assert_not(same(key, header_key(rule, "x-id", "b")));
+    cr_assert_not(same(key, header_key(named(KEY_HEADER, "svix-id"), "svix-id", "a")));
+    struct key_rule fewer = rule;
+    fewer.other_count = 1;
+    cr_assert_not(same(key, header_key(fewer, "svix-id", "a")));
+    fewer.structured = true;
+    cr_assert_not(same(header_key(rule, "svix-id", "a"), header_key(fewer, "svix-id", "a")));
+}
+
+Test(key_identity, of_several_names_the_first_that_is_there)
+{
+    static const struct slice others[] = {TEXT("webhook-id")};
+    struct key_rule rule = named(KEY_HEADER, "svix-id");
+    rule.others = others;
+    rule.other_count = 1;
+    struct event_key key = header_key(rule, "svix-id", "a");
+    struct request both = {.headers = {{"webhook-id", TEXT("b")}, {"svix-id", TEXT("a")}}};
+    cr_assert(same(key, expect_key(rule, &both)));
+    struct request empty = {.headers = {{"svix-id", TEXT("")}, {"webhook-id", TEXT("a")}}};
+    cr_assert(same(key, expect_key(rule, &empty)));
+    struct request twice = {
+        .headers = {{"svix-id", TEXT("a")}, {"svix-id", TEXT("a")}, {"webhook-id", TEXT("a")}}};
+    expect_miss(rule, &twice, KEY_MISS_REPEATED);
+    struct request none = {.headers = {{"id", TEXT("a")}}};
+    expect_miss(rule, &none, KEY_MISS_ABSENT);
+    struct request nothing = {.headers = {{"webhook-id", TEXT("")}}};
+    expect_miss(rule, &nothing, KEY_MISS_EMPTY);
+    struct request first_empty = {.headers = {{"svix-id", TEXT("")}}};
+    expect_miss(rule, &first_empty, KEY_MISS_EMPTY);
+}
