@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 from harness import http
-from harness.config import route
+from harness.config import queue_route, route
+from harness.gateway import ROOT
 from harness.wait import wait_until
 
 SECRET = "s3cret-marker-0451"
@@ -51,6 +52,40 @@ def test_series_are_there_from_the_start(lab):
     for name in ("a", "b"):
         assert metrics.sum("postern_requests_ended_total", route=name, book="duplicate") == 0
         assert metrics.sum("postern_requests_received_total", route=name) == 0
+
+
+def page(name):
+    with open(os.path.join(ROOT, "docs", name), encoding="utf-8") as file:
+        return file.read()
+
+
+def told_on(text):
+    """Each metric of the page's table, and its labels."""
+    lines = text[text.index("| metric | labels |"):].split("\n\n", 1)[0].splitlines()[2:]
+    cells = [line.split("|") for line in lines]
+    return {name: set(re.findall(r"\w+", labels)) for _, names, labels, *_ in cells for name in re.findall(r"`(\w+)`", names)}
+
+
+def told_by(metrics):
+    """Each metric of the gateway, and its labels."""
+    told = {}
+    for name, kind in re.findall(r"^# TYPE (\w+) (\w+)$", metrics.text, re.MULTILINE):
+        series = metrics.find(name + ("_count" if kind == "histogram" else ""))
+        told[name] = {label for labels, _ in series for label in labels}
+    return told
+
+
+def test_the_pages_name_every_metric_and_its_labels(lab):
+    """A gateway with all there is to count: docs/operations.md has the metrics, docs/guarantees.md the outcomes."""
+    gateway = lab.gateway("redis+postgres", env={"SECRET": SECRET}, routes=[
+        route("door", "/door", fingerprint="payload", duplicate="replay", limits={"rate": "1000/s"},
+              signature={"scheme": "bearer", "secret": "env:SECRET"}), queue_route()])
+    metrics = gateway.metrics()
+    assert told_by(metrics) == told_on(page("operations.md"))
+    fixed = {value for _, labels, _ in metrics.samples for label, value in labels.items()
+             if label not in ("route", "upstream", "secret", "le", "version")}
+    pages = page("operations.md") + page("guarantees.md")
+    assert not {value for value in fixed if f"`{value}`" not in pages}
 
 
 def test_labels_come_from_the_configuration_only(lab):
