@@ -7,6 +7,7 @@
 #include <peer.h>
 #include <postern/admin/admin.h>
 #include <postern/base/metrics.h>
+#include <postern/gateway/explain.h>
 
 #define GET_HEALTH "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -28,7 +29,7 @@ static void choose_port(void)
     listener_close(&probe);
 }
 
-static void set_up(void)
+static void set_up_with(struct admin_store *store)
 {
     cr_assert_eq(loop_open(&loop), STATUS_OK);
     choose_port();
@@ -45,8 +46,14 @@ static void set_up(void)
         .state = &state,
         .version = "1.2.3",
         .archive = &fake.archive,
+        .store = store,
     };
     cr_assert_eq(admin_open(&opts, &admin), STATUS_OK);
+}
+
+static void set_up(void)
+{
+    set_up_with(NULL);
 }
 
 static void tear_down(void)
@@ -348,4 +355,120 @@ Test(server, pending_requests_count_as_connections_until_they_end)
     peer_send(over, GET_HEALTH);
     await_text(over, "ok\n", 1);
     peer_free(over);
+}
+
+/* ---- the one body that is kept ---- */
+
+static struct dedup_op *asked_op;
+
+static enum op_status hold_peek(struct admin_store *store, struct dedup_op *op)
+{
+    (void)store;
+    asked_op = op;
+    return OP_PENDING;
+}
+
+static struct route_opts pay = {.name = {"pay", 3},
+                                .match.path = {"/*", 2},
+                                .keys = {{.kind = KEY_PAYLOAD}},
+                                .key_count = 1,
+                                .body_bytes = 8};
+
+/* The same listener, with a route and a store to explain with. */
+static void open_explain(void)
+{
+    static struct admin_store store = {.peek = hold_peek};
+    config.http = HTTP_LIMITS_DEFAULT;
+    config.body_bytes = 8;
+    config.routes = &pay;
+    config.route_count = 1;
+    asked_op = NULL;
+    set_up_with(&store);
+}
+
+static bool op_came(void)
+{
+    return asked_op != NULL;
+}
+
+static void answer_op(enum verdict verdict)
+{
+    asked_op->verdict = verdict;
+    asked_op->answered(asked_op);
+}
+
+#define EXPLAIN_PAY(more) "POST /api/v1/explain HTTP/1.1\r\nHost: 127.0.0.1\r\n" more "\r\n"
+#define SAMPLE "POST / HTTP/1.1\nHost: a\n\n12345678"
+
+TestSuite(server_body, .init = open_explain, .fini = tear_down);
+
+Test(server_body, explain_gets_all_its_pieces)
+{
+    struct peer *peer = peer_new();
+    peer_send(peer, EXPLAIN_PAY("Content-Length: 33\r\n") "POST / HTT");
+    turn_some();
+    peer_send(peer, "P/1.1\nHost: a\n\n12345678" GET_HEALTH);
+    run_until(op_came);
+    cr_assert_eq(peer->len, 0);
+    answer_op(VERDICT_FIRST);
+    await_text(peer, "\r\n\r\nok\n", 1);
+    cr_assert_eq(peer_count(peer, "\"text\":\"12345678\",\"bytes\":8"), 1, "%s", peer->got);
+    peer_free(peer);
+}
+
+Test(server_body, the_next_request_begins_with_an_empty_one)
+{
+    struct peer *peer = peer_new();
+    peer_send(
+        peer,
+        EXPLAIN_PAY("Content-Length: 33\r\n") "POST / HTTP/1.1\nHost: a\n\n12345678" EXPLAIN_PAY(
+            "Content-Length: 0\r\n"));
+    run_until(op_came);
+    answer_op(VERDICT_FIRST);
+    await_text(peer, "there is nothing", 1);
+    peer_free(peer);
+}
+
+Test(server_body, who_waits_to_be_asked_is_asked)
+{
+    struct peer *peer = peer_new();
+    peer_send(peer, EXPLAIN_PAY("Content-Length: 33\r\nExpect: 100-continue\r\n"));
+    await_text(peer, "HTTP/1.1 100 Continue\r\n\r\n", 1);
+    peer_send(peer, SAMPLE);
+    run_until(op_came);
+    answer_op(VERDICT_UNKNOWN);
+    await_text(peer, "\"verdict\":\"unknown\"", 1);
+    peer_free(peer);
+}
+
+Test(server_body, at_and_above_what_a_request_can_have)
+{
+    char request[256];
+    size_t most = explain_wire_max(&config.http, 8);
+    static const unsigned statuses[] = {400, 413};
+    for (size_t more = 0; more < 2; more++) {
+        struct peer *peer = peer_new();
+        snprintf(request, sizeof request, EXPLAIN_PAY("Content-Length: %zu\r\n"), most + more);
+        peer_send(peer, request);
+        for (size_t sent = 0; sent < most && more == 0; sent += 8)
+            peer_send(peer, most - sent < 8 ? &"xxxxxxxx"[8 - (most - sent)] : "xxxxxxxx");
+        await_text(peer, "Content-Type", 1);
+        cr_assert_eq(peer_status(peer), statuses[more], "%s", peer->got);
+        peer_free(peer);
+    }
+}
+
+Test(server_body, a_client_that_left_does_not_matter_to_the_store)
+{
+    struct peer *peer = peer_new();
+    peer_send(peer, EXPLAIN_PAY("Content-Length: 33\r\n") SAMPLE);
+    run_until(op_came);
+    peer_reset(peer);
+    turn_some();
+    answer_op(VERDICT_DUPLICATE);
+    turn_some();
+    peer = peer_new();
+    peer_send(peer, GET_HEALTH);
+    await_text(peer, "ok\n", 1);
+    peer_free(peer);
 }
