@@ -13,6 +13,11 @@ struct stamp {
     uint64_t ms;
 };
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 static bool has_time(const struct verify_hmac *hmac)
 {
     return hmac->time_header.len > 0 || hmac->time_prefix.len > 0;
@@ -112,20 +117,88 @@ static enum verify_result find_part(const struct verify_call *call, const struct
     return VERIFY_OK;
 }
 
+/* The parts as they are signed, one after the other. */
+struct message {
+    struct slice texts[2 * VERIFY_MAX_PARTS];
+    enum verify_part_kind kinds[2 * VERIFY_MAX_PARTS];
+    size_t count;
+};
+
+static void put(struct message *message, struct slice text, enum verify_part_kind kind)
+{
+    message->texts[message->count] = text;
+    message->kinds[message->count++] = kind;
+}
+
+/* The time may be signed under its header's name, too. */
+static enum verify_part_kind kind_of(const struct verify_hmac *hmac, const struct verify_part *part)
+{
+    bool is_time = part->kind == VERIFY_PART_HEADER && slice_ieq(part->text, hmac->time_header);
+    return is_time ? VERIFY_PART_TIME : part->kind;
+}
+
+static enum verify_result read_message(const struct verify_call *call, struct slice time,
+                                       struct message *message)
+{
+    const struct verify_hmac *hmac = call->verifier->hmac;
+    message->count = 0;
+    for (size_t i = 0; i < hmac->part_count; i++) {
+        struct slice text;
+        enum verify_result result = find_part(call, &hmac->parts[i], time, &text);
+        if (result != VERIFY_OK)
+            return result;
+        put(message, text, kind_of(hmac, &hmac->parts[i]));
+        if (hmac->parts[i].kind == VERIFY_PART_URL)
+            put(message, call->input->target, VERIFY_PART_PATH);
+    }
+    return VERIFY_OK;
+}
+
+/* How many digits the message goes on with at piece `at`; all that are beyond a time are one. */
+static size_t count_digits(const struct message *message, size_t at)
+{
+    size_t count = 0;
+    for (; at < message->count; at++)
+        for (size_t i = 0; i < message->texts[at].len; i++, count++)
+            if (count > TIME_MS_DIGITS || !is_digit(message->texts[at].data[i]))
+                return count;
+    return count;
+}
+
+/* Where a sender puts nothing between a time and what follows it, digits could be moved from one to
+ * the other, and the signature would still fit: 1700000000 and 123{} are 1700000000123 and {}, both
+ * of them now. So it is the longest that can be a time of today. */
+static bool ends_elsewhere(const struct message *message, size_t at)
+{
+    size_t len = message->texts[at].len, next = at + 1;
+    while (next < message->count && message->texts[next].len == 0)
+        next++;
+    if (next == message->count || message->kinds[next] == VERIFY_PART_TEXT)
+        return false;
+    size_t digits = len + count_digits(message, next);
+    if (digits >= TIME_MS_DIGITS)
+        return len != TIME_MS_DIGITS;
+    return len != (digits >= TIME_SECONDS_DIGITS ? TIME_SECONDS_DIGITS : digits);
+}
+
+static bool is_ambiguous(const struct message *message)
+{
+    for (size_t i = 0; i < message->count; i++)
+        if (message->kinds[i] == VERIFY_PART_TIME && ends_elsewhere(message, i))
+            return true;
+    return false;
+}
+
 static enum verify_result match(struct verify_call *call, struct slice time,
                                 const struct verify_candidates *candidates)
 {
-    const struct verify_hmac *hmac = call->verifier->hmac;
-    struct slice texts[2 * VERIFY_MAX_PARTS];
-    size_t count = 0;
-    for (size_t i = 0; i < hmac->part_count; i++) {
-        enum verify_result result = find_part(call, &hmac->parts[i], time, &texts[count++]);
-        if (result != VERIFY_OK)
-            return result;
-        if (hmac->parts[i].kind == VERIFY_PART_URL)
-            texts[count++] = call->input->target;
-    }
-    return verify_match_macs(call, texts, count, candidates);
+    struct message message;
+    enum verify_result result = read_message(call, time, &message);
+    if (result != VERIFY_OK)
+        return result;
+    if (is_ambiguous(&message))
+        return VERIFY_MALFORMED;
+    return verify_match_macs(call, message.texts, message.count, candidates);
 }
 
 /* ---- the check ---- */

@@ -2,9 +2,6 @@
 /* Strict readers: a time stamp is digits and nothing else, a form says that it is one. */
 #include "verify_request.h"
 
-#define MS_DIGITS 13u /* milliseconds from 2001 to 2286; so many seconds are 300,000 years away */
-#define SECONDS_DIGITS 10u
-
 /* ---- fields ---- */
 
 enum verify_result verify_field(const struct verify_input *input, struct slice name,
@@ -49,15 +46,15 @@ static bool read_digits(struct slice text, uint64_t *ret_number)
 bool verify_read_time(struct slice text, uint64_t *ret_ms)
 {
     uint64_t number;
-    if (text.len == 0 || text.len > MS_DIGITS || !read_digits(text, &number))
+    if (text.len == 0 || text.len > TIME_MS_DIGITS || !read_digits(text, &number))
         return false;
-    *ret_ms = text.len == MS_DIGITS ? number : number * 1000;
+    *ret_ms = text.len == TIME_MS_DIGITS ? number : number * 1000;
     return true;
 }
 
 bool verify_read_tight_time(struct slice text, uint64_t *ret_ms)
 {
-    return text.len == SECONDS_DIGITS && verify_read_time(text, ret_ms);
+    return text.len == TIME_SECONDS_DIGITS && verify_read_time(text, ret_ms);
 }
 
 enum verify_result verify_judge_time(const struct verify_call *call, uint64_t sent_ms)

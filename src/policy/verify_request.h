@@ -11,6 +11,9 @@
 
 #include "verifier.h"
 
+#define TIME_MS_DIGITS 13u /* from 2001 to 2286; so many seconds are 300,000 years away */
+#define TIME_SECONDS_DIGITS 10u
+
 /* The only field of that name: VERIFY_OK, VERIFY_MISSING (also when it is empty) or
  * VERIFY_REPEATED. */
 enum verify_result verify_field(const struct verify_input *input, struct slice name,

@@ -58,7 +58,8 @@ enum verify_part_kind {
     VERIFY_PART_TEXT,   /* `text` as it stands */
     VERIFY_PART_BODY,   /* the body as it came */
     VERIFY_PART_HEADER, /* the value of the header `text` */
-    VERIFY_PART_TIME,   /* the time stamp as it came */
+    VERIFY_PART_TIME,   /* the time stamp as it came; where no text separates it from what follows,
+                           only one that can't be cut elsewhere */
     VERIFY_PART_METHOD,
     VERIFY_PART_PATH, /* path and query as they came */
     VERIFY_PART_URL,  /* `public_url`, path and query */

@@ -243,3 +243,68 @@ Test(verify_hmac, eight_parts_of_two_pieces_each)
     set_header(&request, "X-Sig", hex_of("x1=%s", URL URL URL URL URL URL URL "{}"));
     expect(&request, VERIFY_OK);
 }
+
+/* ---- a time that nothing separates from what is beside it ---- */
+
+static struct signed_request bare_time(const char *time, const char *body, const char *message)
+{
+    struct signed_request request = with_header(VERIFY_HMAC, "X-Sig", hex_of("%s", message));
+    request.hmac = (struct verify_hmac){
+        .header = TEXT("X-Sig"),
+        .time_header = TEXT("X-Time"),
+        .parts = {{.kind = VERIFY_PART_TIME}, {.kind = VERIFY_PART_BODY}},
+        .part_count = 2,
+    };
+    request.body = slice_str(body);
+    add_header(&request, "X-Time", time);
+    return request;
+}
+
+/* Seconds and the first three digits of a body read as milliseconds, and back: both are now. */
+Test(verify_hmac, digits_do_not_move_between_time_and_body)
+{
+    struct signed_request request = bare_time(NOW_S, "{}", NOW_S "{}");
+    expect(&request, VERIFY_OK);
+    request = bare_time(NOW_S "123", "{}", NOW_S "123{}");
+    expect(&request, VERIFY_OK);
+    request = bare_time(NOW_S, "123{}", NOW_S "123{}");
+    expect(&request, VERIFY_MALFORMED);
+    request = bare_time(NOW_S, "123", NOW_S "123");
+    expect(&request, VERIFY_MALFORMED);
+    request = bare_time(NOW_S "123", "", NOW_S "123");
+    expect(&request, VERIFY_OK);
+    request = bare_time(NOW_S, "12{}", NOW_S "12{}");
+    expect(&request, VERIFY_OK);
+    request = bare_time(NOW_S "123", "4{}", NOW_S "1234{}");
+    expect(&request, VERIFY_OK);
+}
+
+/* Nor where the age is not looked at. */
+Test(verify_hmac, a_time_beside_a_body_has_ten_digits_or_thirteen)
+{
+    static const char *const times[] = {"170000000", NOW_S "1", NOW_S "12"};
+    static const char *const bodies[] = {"012{}", "2{}", "{}"};
+    for (size_t i = 0; i < COUNT_OF(times); i++) {
+        struct signed_request request = bare_time(times[i], bodies[i], NOW_S "12{}");
+        request.tolerance_ms = 0;
+        expect(&request, VERIFY_MALFORMED);
+    }
+}
+
+/* What is empty separates nothing; a text does; and the time may be signed as its header. */
+Test(verify_hmac, what_follows_a_time_may_lie_behind_an_empty_part)
+{
+    struct signed_request request = bare_time(NOW_S, "123{}", NOW_S "123{}");
+    request.hmac.parts[0] =
+        (struct verify_part){.kind = VERIFY_PART_HEADER, .text = TEXT("x-time")};
+    request.hmac.parts[1] = (struct verify_part){.kind = VERIFY_PART_METHOD};
+    request.hmac.parts[2] = (struct verify_part){.kind = VERIFY_PART_BODY};
+    request.hmac.part_count = 3;
+    expect(&request, VERIFY_MALFORMED);
+    request.method = SLICE("1");
+    request.body = SLICE("23{}");
+    expect(&request, VERIFY_MALFORMED);
+    request.hmac.parts[1] = (struct verify_part){.kind = VERIFY_PART_TEXT, .text = TEXT(".")};
+    set_header(&request, "X-Sig", hex_of("%s", NOW_S ".23{}"));
+    expect(&request, VERIFY_OK);
+}
