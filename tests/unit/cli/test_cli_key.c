@@ -12,10 +12,15 @@
     "data.id]}]}\n"                                                                                \
     "- {name: any, upstream: a, match: {path: /any}, key: {query: id}, missing: payload}\n"        \
     "- {name: strict, upstream: a, match: {path: /s}, key: {json: id}, missing: reject}\n"         \
-    "- {name: form, upstream: a, match: {path: /f}, key: {payload: {exclude: t}}, scope: path}\n"
+    "- {name: form, upstream: a, match: {path: /f}, key: {payload: {exclude: t}}, scope: path}\n"  \
+    "- {name: print, upstream: a, match: {path: /p}, key: {header: X-Id}, fingerprint: payload}\n" \
+    "- {name: watch, upstream: a, match: {path: /w}, mode: observe, key: {header: X-Id}}\n"        \
+    "- {name: box, upstream: a, match: {path: /b}, handshake: dropbox, signature: {scheme: "       \
+    "dropbox, secret: env:POSTERN_TEST_SECRET}}\n"
 
 static void make_config(void)
 {
+    setenv("POSTERN_TEST_SECRET", "dropsecret", 1);
     file_make(CONFIG);
 }
 
@@ -171,4 +176,81 @@ Test(cli_key, options_that_are_wrong)
     expect(RUN("key", "-c", file_path, "-r", "pay", "--body", "/nonexistent"), CLI_FAILED, NULL,
            "postern key: /nonexistent: No such file or directory");
     expect(RUN("key", "-c", "/nonexistent", "-r", "pay"), CLI_BAD_CONFIG, NULL, "can't read it");
+}
+
+/* ---- the door, and how it ends ---- */
+
+/* HMAC-SHA256 of "{}" by "dropsecret", with Python's hmac. */
+#define SIGNATURE "98d36b9a77b584b2335a8fb7b5e735749ab46d3ca0d22fafb5142e3796802420"
+
+Test(cli_key, a_signature)
+{
+    expect(key_of("box", "POST /b HTTP/1.1\r\nHost: a\r\nX-Dropbox-Signature: " SIGNATURE "\r\n"
+                         "Content-Length: 2\r\n\r\n{}"),
+           CLI_OK, "route   box\nsigned  dropbox: ok, by secret 1 of 1\nrule    1 of 1: payload\n",
+           NULL);
+    struct console console =
+        key_of("box", "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}");
+    assert_holds(console.out, "signed  dropbox: missing\n");
+    assert_holds(console.out, "\nwould   answer 401 (rejected_unverified)\n");
+    cr_assert_null(strstr(console.out, "dropsecret"));
+    console_done(&console);
+}
+
+Test(cli_key, a_handshake)
+{
+    expect(key_of("box", "GET /b?challenge=abc HTTP/1.1\r\nHost: a\r\n\r\n"), CLI_FAILED,
+           "shake   dropbox, answered here with 200\n", NULL);
+}
+
+Test(cli_key, why_the_rules_before_it_gave_none)
+{
+    expect(key_of("pay", "POST /pay HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n{\"id\":1}"),
+           CLI_OK, "miss    1 of 2: header X-Id: absent\nrule    2 of 2: json\n", NULL);
+    expect(key_of("pay", "POST /pay HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"), CLI_FAILED,
+           "miss    2 of 2: json: not_json (invalid)\nno key  absent\n", NULL);
+}
+
+Test(cli_key, a_body_s_mark)
+{
+    expect(key_of("print", "POST /p HTTP/1.1\r\nHost: a\r\nX-Id: 1\r\nContent-Length: 1\r\n\r\na"),
+           CLI_OK, "body    ca978112ca1bbdcafac231b39a23dc4d\nkey     ", NULL);
+}
+
+Test(cli_key, how_a_request_without_a_key_ends)
+{
+    expect(key_of("pay", "POST /pay HTTP/1.1\r\nHost: a\r\n\r\n"), CLI_FAILED,
+           "would   forward (bypassed_no_key)\n", NULL);
+    expect(key_of("strict", "POST /s HTTP/1.1\r\nHost: a\r\n\r\n"), CLI_FAILED,
+           "would   answer 400 (rejected_no_key)\n", NULL);
+    expect(key_of("watch", "POST /w HTTP/1.1\r\nHost: a\r\n\r\n"), CLI_FAILED,
+           "no key  absent\nrule    mode: observe (it would go through)\nwould   forward", NULL);
+}
+
+Test(cli_key, what_is_behind_the_request)
+{
+    expect(key_of("pay", "POST /pay HTTP/1.1\nHost: a\nX-Id: 1\nContent-Length: 1\n\nab\n"), CLI_OK,
+           "value   \"1\"", "note: 2 bytes behind the request are not part of it\n");
+}
+
+Test(cli_key, as_json)
+{
+    struct console console = run(SLICE("POST /any HTTP/1.1\nHost: a\nX-Id: one\n\n"),
+                                 ARGUMENTS("key", "-c", file_path, "-r", "pay", "--json"));
+    cr_assert_eq(console.status, CLI_OK, "%s", console.err);
+    assert_holds(console.out, "{\"route\":\"pay\",\"matched\":\"any\",\"handshake\":null,");
+    assert_holds(console.out, "\"store\":null,\"would\":null,\"outcome\":null,\"status\":null}\n");
+    console_done(&console);
+    expect(RUN("key", "-c", file_path, "-r", "strict", "--path", "/s", "--json"), CLI_FAILED,
+           "{\"route\":\"strict\",\"handshake\":null,", NULL);
+}
+
+/* Who answers is asked in test_cli_key_ask.c. */
+Test(cli_key, nobody_to_ask)
+{
+    expect(
+        RUN("key", "-c", file_path, "-r", "pay", "-H", "X-Id: 1", "--admin", "http://127.0.0.1:1"),
+        CLI_FAILED, NULL, "postern key: 127.0.0.1:1: nobody answers");
+    expect(RUN("key", "-c", file_path, "-r", "pay", "-H", "X-Id: 1", "--ask", "--token", "t"),
+           CLI_USAGE, NULL, "write it as env:NAME or file:PATH");
 }
