@@ -169,6 +169,14 @@ static void check_hmac(const struct signature *signature)
 
 static void check_tolerance(const struct signature *signature)
 {
+    enum verify_scheme scheme = signature->verify->scheme;
+    const struct node *own = build_own(signature->map, "signature.tolerance");
+    if (own && scheme != VERIFY_HMAC && !verify_scheme_has_time(scheme)) {
+        report_finding(signature->build->report, SEVERITY_WARNING, own->at,
+                       "signature.tolerance does nothing: scheme %s has no signed time stamp",
+                       verify_scheme_text(scheme));
+        return;
+    }
     if (signature->verify->tolerance_ms > 0)
         return;
     report_finding(signature->build->report, SEVERITY_WARNING,

@@ -54,6 +54,7 @@ struct verify_row {
                                struct verify_secret *secret, const char **ret_problem);
     enum verify_result (*check)(struct verify_call *call);
     bool needs_url;
+    bool has_time;           /* read by `check`; else `hmac` says whether */
     struct verify_hmac hmac; /* of the schemes that fit it; no header: the options' */
 };
 

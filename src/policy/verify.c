@@ -259,3 +259,9 @@ bool verify_scheme_needs_url(enum verify_scheme scheme)
 {
     return verify_row(scheme)->needs_url;
 }
+
+bool verify_scheme_has_time(enum verify_scheme scheme)
+{
+    const struct verify_row *row = verify_row(scheme);
+    return row->has_time || row->hmac.time_header.len > 0 || row->hmac.time_prefix.len > 0;
+}

@@ -156,4 +156,8 @@ const char *verify_result_text(enum verify_result result);
 /* True when the scheme signs the URL, and so needs `public_url`. */
 bool verify_scheme_needs_url(enum verify_scheme scheme);
 
+/* True when the scheme signs a time stamp, so that the tolerance means something; GitLab does with
+ * a signing token. What VERIFY_HMAC signs is in its options. */
+bool verify_scheme_has_time(enum verify_scheme scheme);
+
 #endif

@@ -141,6 +141,18 @@ Test(check_signature, tolerances)
     passes("{scheme: stripe, tolerance: 1ms" SECRET "}");
 }
 
+/* It looks as if old requests were refused. */
+Test(check_signature, a_tolerance_where_no_time_is_signed)
+{
+    warns(
+        "{scheme: github, tolerance: 1m" SECRET "}",
+        "f.yaml:9:44: warning: signature.tolerance does nothing: scheme github has no signed time");
+    warns("{scheme: github, tolerance: 0s" SECRET "}", "signature.tolerance does nothing");
+    warns("{scheme: header, header: X, tolerance: 1m" SECRET "}", "scheme header has no signed");
+    passes("{scheme: slack, tolerance: 1m" SECRET "}");
+    passes("{scheme: linear, tolerance: 1m" SECRET "}");
+}
+
 Test(check_signature, a_refused_setting_is_told_once)
 {
     refuses("{scheme: hmacc" SECRET "}", "there is no signature.scheme \"hmacc\"");

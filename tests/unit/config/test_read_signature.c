@@ -297,20 +297,20 @@ Test(read_signature, public_urls)
 
 Test(read_signature, bounds)
 {
-#define GITHUB "{scheme: github, secret: env:POSTERN_TEST_SECRET, "
+#define STRIPE "{scheme: stripe, secret: env:POSTERN_TEST_SECRET, "
     const char *const right[] = {"status: 400}", "status: 499}", "tolerance: 1ms}",
                                  "tolerance: 1d}"};
     char signature[256];
     for (size_t i = 0; i < 4; i++) {
-        snprintf(signature, sizeof(signature), GITHUB "%s", right[i]);
+        snprintf(signature, sizeof(signature), STRIPE "%s", right[i]);
         struct parsed parsed = parse_signature(signature);
         assert_clean(parsed);
         parsed_done(&parsed);
     }
-    refuses(GITHUB "status: 399}", "signature.status must be from 400 to 499, not 399");
-    refuses(GITHUB "status: 500}", "signature.status must be from 400 to 499, not 500");
-    refuses(GITHUB "tolerance: 86400001ms}", "signature.tolerance must be from 0s to 24h");
-    refuses(GITHUB "tolerance: 300}", "missing unit: signature.tolerance");
+    refuses(STRIPE "status: 399}", "signature.status must be from 400 to 499, not 399");
+    refuses(STRIPE "status: 500}", "signature.status must be from 400 to 499, not 500");
+    refuses(STRIPE "tolerance: 86400001ms}", "signature.tolerance must be from 0s to 24h");
+    refuses(STRIPE "tolerance: 300}", "missing unit: signature.tolerance");
 }
 
 /* ---- handshakes ---- */

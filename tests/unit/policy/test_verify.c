@@ -252,6 +252,22 @@ Test(verify, words_are_different_and_known)
         cr_assert_eq(verify_scheme_needs_url(scheme),
                      scheme == VERIFY_TWILIO || scheme == VERIFY_SQUARE);
     }
+    static const enum verify_scheme timed[] = {VERIFY_STANDARD_WEBHOOKS,
+                                               VERIFY_GITLAB,
+                                               VERIFY_STRIPE,
+                                               VERIFY_SLACK,
+                                               VERIFY_LINEAR,
+                                               VERIFY_PADDLE,
+                                               VERIFY_ZOOM,
+                                               VERIFY_DISCORD,
+                                               VERIFY_SENDGRID,
+                                               VERIFY_MAILGUN};
+    size_t count = 0;
+    for (size_t i = 0; i < VERIFY_SCHEMES; i++)
+        count += verify_scheme_has_time((enum verify_scheme)i);
+    cr_assert_eq(count, sizeof timed / sizeof *timed);
+    for (size_t i = 0; i < count; i++)
+        cr_assert(verify_scheme_has_time(timed[i]), "%s", verify_scheme_text(timed[i]));
     for (size_t i = 0; i < VERIFY_RESULTS; i++)
         cr_assert_str_eq(verify_result_text((enum verify_result)i), results[i]);
     cr_assert_str_eq(verify_result_text(VERIFY_RESULTS), "unknown");
