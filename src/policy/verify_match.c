@@ -137,7 +137,7 @@ enum verify_result verify_match_keys(struct verify_call *call, const struct slic
                                      size_t count, const struct verify_candidates *candidates)
 {
     size_t found = NOTHING;
-    for (size_t i = 0; i < candidates->count; i++) {
+    for (size_t i = 0; i < candidates->count && i < VERIFY_MAX_KEY_CANDIDATES; i++) {
         struct slice signature = slice_of(candidates->list[i], candidates->bytes);
         enum verify_result result = verify_match_key(call, parts, count, signature);
         if (result == VERIFY_UNAVAILABLE)

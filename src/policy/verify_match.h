@@ -36,7 +36,7 @@ enum verify_result verify_offered(const struct verify_candidates *candidates);
 enum verify_result verify_match_macs(struct verify_call *call, const struct slice *parts,
                                      size_t count, const struct verify_candidates *candidates);
 
-/* Against each secret that is a public key. */
+/* Against each secret that is a public key; only the first VERIFY_MAX_KEY_CANDIDATES are tried. */
 enum verify_result verify_match_keys(struct verify_call *call, const struct slice *parts,
                                      size_t count, const struct verify_candidates *candidates);
 

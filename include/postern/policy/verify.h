@@ -22,6 +22,8 @@
 #define VERIFY_MAX_PARTS 8u
 #define VERIFY_MAX_CANDIDATES                                                                      \
     16u /* signatures of one list that are tried; more are not looked at */
+#define VERIFY_MAX_KEY_CANDIDATES                                                                  \
+    4u /* of those that take public-key arithmetic: a stranger's list costs that for each */
 
 enum verify_scheme {
     VERIFY_NONE,              /* the route does not verify */

@@ -80,6 +80,25 @@ Test(verify_webhook, candidates_at_and_above_their_bound)
     expect_list(list, VERIFY_MISMATCH);
 }
 
+/* `others` wrong signatures and then the right one, by public key. */
+static void expect_v1a_after(size_t others, enum verify_result expected)
+{
+    char list[1024] = "";
+    for (size_t i = 0; i < others; i++)
+        strcat(list, OTHER_V1A " ");
+    strcat(list, V1A);
+    struct signed_request request = message(list);
+    request.secrets[0] = (struct slice)ED25519_SECRET;
+    expect(&request, expected);
+}
+
+Test(verify_webhook, fewer_candidates_where_each_costs_a_public_key)
+{
+    expect_v1a_after(0, VERIFY_OK);
+    expect_v1a_after(VERIFY_MAX_KEY_CANDIDATES - 1, VERIFY_OK);
+    expect_v1a_after(VERIFY_MAX_KEY_CANDIDATES, VERIFY_MISMATCH);
+}
+
 /* ---- both kinds of key ---- */
 
 static void expect_secret(const char *signatures, struct slice first, struct slice second,
