@@ -94,6 +94,17 @@ static void check_unused(struct build *build, size_t index)
     warn_unused(build, index, "on_timeout", "a delivery that timed out is tried again, see retry");
 }
 
+static void check_accept(struct build *build, size_t index)
+{
+    struct node *map = build->route_nodes[index];
+    const struct node *own = build_own(map, "accept");
+    if (!own || build->config->routes[index].mode == ROUTE_QUEUE || is_refused(map, "mode"))
+        return;
+    report_finding(build->report, SEVERITY_WARNING, own->at,
+                   "accept does nothing without mode: queue");
+    report_hint(build->report, "the upstream's own answer goes to the sender");
+}
+
 static void check_burst(struct build *build, size_t index)
 {
     struct node *map = build->upstream_nodes[index];
@@ -112,5 +123,6 @@ void checks_run_delivery(struct build *build)
         check_max_age(build, i);
         check_lease(build, i);
         check_unused(build, i);
+        check_accept(build, i);
     }
 }

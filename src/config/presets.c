@@ -53,6 +53,7 @@ const struct preset PRESETS[] = {
      "window: 7d\n"
      "in_flight: wait\n"
      "in_flight_wait: 2s\n"
+     "accept: 204\n"
      "duplicate: 204\n"
      "success: [2xx]\n",
      "signature.secret",
@@ -62,9 +63,8 @@ const struct preset PRESETS[] = {
      "`signature.secret` is the application's public key. Discord sends wrong signatures on "
      "purpose "
      "and wants 401 for them, the default. Both kinds of PING are answered here. Webhook events "
-     "have no id, so their body is the key; interactions have one. Not for `mode: queue`: its 202 "
-     "is "
-     "no success.",
+     "have no id, so their body is the key; interactions have one. `mode: queue` answers "
+     "with 204, which is for events alone: an interaction is answered by what handles it.",
      "github.com/discord/discord-api-docs, developers/events/webhook-events.mdx", "2026-11"},
     {"dropbox", "Dropbox",
      "signature: {scheme: dropbox}\n"
@@ -72,6 +72,7 @@ const struct preset PRESETS[] = {
      "key: {header: Idempotency-Key, structured: true}\n"
      "missing: pass\n"
      "window: 3d\n"
+     "accept: 200\n"
      "success: [2xx]\n",
      "signature.secret",
      "With growing pauses for about 10 minutes. 10 seconds to answer (said of the handshake); "
@@ -80,8 +81,7 @@ const struct preset PRESETS[] = {
      "octets, and to drop the second would lose it. Dropbox sends no id, so nothing is "
      "deduplicated "
      "(the header is one that Dropbox doesn't send, for whoever puts an id in front of Postern). "
-     "For "
-     "`mode: queue` mind that 202 is not 200.",
+     "`mode: queue` answers with 200.",
      "https://www.dropbox.com/developers/reference/webhooks; an older copy of "
      "https://www.dropbox.com/developers/webhooks/docs for the retries; "
      "github.com/dropbox/mdwebhook",
@@ -171,13 +171,14 @@ const struct preset PRESETS[] = {
      "window: 7d\n"
      "in_flight: wait\n"
      "in_flight_wait: 3s\n"
+     "accept: 200\n"
      "success: [2xx]\n",
      "signature.secret",
      "3 times: after 1 minute, 1 hour and 6 hours. 5 seconds to answer; success is 200.",
      "The time stamp stands in the body, so a retry's body may differ: the header is the key. It "
      "is "
-     "not signed. Linear's library takes 1 minute for the time stamp, the default here is 5. Not "
-     "for `mode: queue`: its 202 is no success.",
+     "not signed. Linear's library takes 1 minute for the time stamp, the default here is 5. "
+     "`mode: queue` answers with 200.",
      "https://developers.linear.app/docs/graphql/webhooks; github.com/linear/linear, "
      "packages/sdk/src/webhooks. Not confirmed: whether a retry has a new time stamp",
      "2026-11"},
@@ -188,15 +189,15 @@ const struct preset PRESETS[] = {
      "window: 7d\n"
      "in_flight: wait\n"
      "in_flight_wait: 5s\n"
+     "accept: 200\n"
      "success: [2xx]\n",
      "signature.secret",
      "After 5, 10 and 15 minutes, 1, 2 and 4 hours: 8 hours in all. Success is 200; 406 ends the "
      "retries. The deadline is not confirmed.",
      "The signature covers time stamp and token, not the event: whoever has one signed triple can "
      "sign anything for as long as `tolerance` says. It is 10 hours because retries come for 8 and "
-     "it is not confirmed that they are signed anew; Mailgun warns of being strict about it. Not "
-     "for "
-     "`mode: queue`: its 202 is no success.",
+     "it is not confirmed that they are signed anew; Mailgun warns of being strict about it. "
+     "`mode: queue` answers with 200.",
      "https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks, webhooks and securing "
      "webhooks",
      "2026-11"},
@@ -207,6 +208,7 @@ const struct preset PRESETS[] = {
      "window: 9d\n"
      "in_flight: wait\n"
      "in_flight_wait: 3s\n"
+     "accept: 200\n"
      "success: [2xx]\n",
      "signature.secret, handshake_token",
      "With growing pauses; third parties say for 24 hours to 7 days. Success is 200, at once; the "
@@ -214,7 +216,7 @@ const struct preset PRESETS[] = {
      "Each product names its events in another way, and one notification may hold many, so the "
      "body "
      "is the key: a retry that is grouped otherwise passes. The secret is the app's. For WhatsApp "
-     "take `whatsapp-cloud`. For `mode: queue` mind that 202 is not 200.",
+     "take `whatsapp-cloud`. `mode: queue` answers with 200.",
      "https://developers.facebook.com/docs/graph-api/webhooks/getting-started for signature and "
      "handshake; retries: hookdeck.com, docs.chatsyncs.com, richautomate.in, which differ",
      "2026-11"},
@@ -225,13 +227,14 @@ const struct preset PRESETS[] = {
      "window: 7d\n"
      "in_flight: wait\n"
      "in_flight_wait: 3s\n"
+     "accept: 200\n"
      "success: [2xx]\n",
      "signature.secret",
      "Live: 60 times in 3 days, 20 of them in the first hour; sandbox: 3 times in 15 minutes. 5 "
      "seconds to answer; success is 200.",
      "`event_id` is one for all destinations, `notification_id` is not. Paddle's library takes 5 "
-     "seconds for the time stamp, the default here is 5 minutes. Not for `mode: queue`: its 202 is "
-     "no success.",
+     "seconds for the time stamp, the default here is 5 minutes. `mode: queue` answers with "
+     "200.",
      "https://developer.paddle.com/webhooks/respond-to-webhooks; github.com/PaddleHQ/"
      "paddle-python-sdk, Notifications",
      "2026-11"},
@@ -418,6 +421,7 @@ const struct preset PRESETS[] = {
      "window: 9d\n"
      "in_flight: wait\n"
      "in_flight_wait: 3s\n"
+     "accept: 200\n"
      "success: [2xx]\n",
      "signature.secret, handshake_token",
      "With growing pauses for up to 7 days (by third parties; one of Meta's partners says 24 "
@@ -427,7 +431,7 @@ const struct preset PRESETS[] = {
      "key. "
      "All ids of a notification together are its key, since one may hold several messages; other "
      "notifications (templates, the account) have none of them, and their body is the key. The "
-     "secret is the app's. For `mode: queue` mind that 202 is not 200.",
+     "secret is the app's. `mode: queue` answers with 200.",
      "https://developers.facebook.com/docs/graph-api/webhooks/getting-started; hookdeck.com; "
      "https://docs.360dialog.com/docs/waba-basics/webhook-events-and-notifications. Not confirmed: "
      "schedule, deadline",
@@ -453,13 +457,13 @@ const struct preset PRESETS[] = {
      "window: 7d\n"
      "in_flight: wait\n"
      "in_flight_wait: 2s\n"
+     "accept: 200\n"
      "success: [2xx]\n",
      "signature.secret",
      "3 times: after 5, 20 and 60 minutes more. 3 seconds to answer; success is 200 or 204.",
      "Zoom has no id of an event. Object and `event_ts` together would be one for two people who "
-     "join in the same millisecond, so all that the body says is the key. Not for `mode: queue`: "
-     "its "
-     "202 is no success.",
+     "join in the same millisecond, so all that the body says is the key. `mode: queue` answers "
+     "with 200.",
      "https://developers.zoom.us/blog/webhook-delays; github.com/zoom/webhook-sample. Not "
      "confirmed: "
      "whether a retry says the same to the letter",

@@ -11,6 +11,9 @@
 static const char *const METHODS[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
 #define METHOD_COUNT (sizeof(METHODS) / sizeof(METHODS[0]))
 
+#define ACCEPT_STATUS 202u /* of a queue */
+#define ACK_STATUS 200u    /* of a duplicate */
+
 static void read_route(struct build *build, struct node *node)
 {
     struct config *config = build->config;
@@ -23,6 +26,8 @@ static void read_route(struct build *build, struct node *node)
         settings_read(build, &SCOPE_ROUTE, node, route);
     else
         build_refuse(build, node, "a route must be a map of settings");
+    if (route->accept_status == 0)
+        route->accept_status = ACCEPT_STATUS;
 }
 
 SETTING_READER(read_routes)
@@ -161,10 +166,17 @@ SETTING_READER(read_upstream_name)
     build_suggest(build, &suggestion);
 }
 
+/* A sender that wants a certain status for its events wants it for their copies too. */
+static uint16_t ack_status(const struct route_opts *route)
+{
+    bool is_given = route->mode == ROUTE_QUEUE && route->accept_status > 0;
+    return is_given ? route->accept_status : ACK_STATUS;
+}
+
 SETTING_READER(read_duplicate)
 {
     struct route_opts *route = target;
-    uint64_t number = 200;
+    uint64_t number = ack_status(route);
     if (!build_is_value(build, setting, node))
         return;
     bool is_replay = slice_eq(node->text, SLICE("replay"));

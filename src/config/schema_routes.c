@@ -90,7 +90,8 @@ static const struct setting ROUTES[] = {
      .words = MODES,
      .standard = "proxy",
      .help = "`proxy`: each event passes once. `queue`: each event is made durable, answered "
-             "with 202 and delivered for as long as it takes. `observe`: everything passes, "
+             "with 202 (see `accept`) and delivered for as long as it takes. `observe`: everything "
+             "passes, "
              "duplicates are only marked and counted."},
     {.path = "key",
      .kind = SETTING_CUSTOM,
@@ -139,6 +140,15 @@ static const struct setting ROUTES[] = {
      .min = 0,
      .max = 5 * MINUTE,
      .help = "Longest such wait, then 409. Keep it below the sender's own time-out."},
+    {.path = "accept", /* before `duplicate`, whose reader looks at it */
+     .kind = SETTING_COUNT,
+     ROUTE(accept_status),
+     .otherwise = "202",
+     .min = 200,
+     .max = 299,
+     .help = "The status that an event of a `queue` route is answered with, for senders that take "
+             "only 200 (or 204, which has no body) for a success. Where it is given, "
+             "`duplicate: ack` answers with it too."},
     {.path = "duplicate",
      .kind = SETTING_CUSTOM,
      .read = read_duplicate,
@@ -146,7 +156,8 @@ static const struct setting ROUTES[] = {
      .min = 200,
      .max = 599,
      .form = "`ack`, `replay` or a status, 200 … 599",
-     .help = "The answer to a duplicate; `ack` is 200 with the first event's id, `replay` the "
+     .help = "The answer to a duplicate; `ack` is 200 (a `queue` route's `accept`, where that is "
+             "given) with the first event's id, `replay` the "
              "first response again, where it was kept."},
     {.path = "ack",
      .kind = SETTING_WORD,

@@ -40,7 +40,7 @@ void explain_work(struct explanation *told, enum outcome outcome)
         explain_end(told, EXPLAIN_FORWARD, outcome, 0);
     else
         explain_end(told, EXPLAIN_ENQUEUE, outcome == OUTCOME_NONE ? OUTCOME_ACCEPTED : outcome,
-                    202);
+                    told->route->accept_status);
 }
 
 /* ---- the route ---- */

@@ -41,7 +41,7 @@ static uint16_t duplicate_status(const struct route_opts *route, struct slice fi
 {
     struct reply reply;
     if (route->replay.enabled && route->mode == ROUTE_QUEUE)
-        return 202;
+        return route->accept_status;
     return note_response(route, first_note, &reply) ? reply.status : route->duplicate_status;
 }
 

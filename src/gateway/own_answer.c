@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The gateway's own answers: problems (RFC 9457), the JSON of duplicates and of a queue's 202, a
+ * The gateway's own answers: problems (RFC 9457), the JSON of duplicates and of a queue's events, a
  * handshake's, and the first response again for a copy of it (duplicate: replay).
  */
 #include "heads.h"
@@ -160,7 +160,7 @@ static enum status write_duplicate(struct exchange *ex)
     struct reply reply;
     if (route->replay.enabled && route->mode == ROUTE_QUEUE) {
         account_replayed(ex->gateway->account, exchange_route_index(ex));
-        return write_json(ex, 202, outcome_row(OUTCOME_ACCEPTED)->header, true);
+        return write_json(ex, route->accept_status, outcome_row(OUTCOME_ACCEPTED)->header, true);
     }
     if (note_response(route, buf_slice(&ex->first_note), &reply) &&
         reply.body.len <= ex->held.ceiling) {
@@ -180,7 +180,7 @@ enum status write_own_answer(struct exchange *ex)
     if (ex->outcome == OUTCOME_DUPLICATE)
         return write_duplicate(ex);
     if (row->status == 0) /* nothing to relay: the answer of a queue is our own */
-        return write_json(ex, 202, row->header, false);
+        return write_json(ex, ex->route->accept_status, row->header, false);
     bool is_route_s = ex->outcome == OUTCOME_UNVERIFIED;
     return write_problem(ex, is_route_s ? ex->route->verify.status : row->status);
 }

@@ -50,6 +50,20 @@ def test_duplicates_before_and_after_the_delivery(lab, kind):
     wait_until(lambda: gateway.event(first.event_id)["duplicates"] == 2, "both are counted")
 
 
+@pytest.mark.smoke
+@pytest.mark.parametrize("status, body", [(200, True), (204, False), (299, True)])
+def test_another_status_than_202(lab, status, body):
+    """For senders that take only 200, or 204, for a success: their copies get it too."""
+    gateway = lab.gateway(routes=[queue_route(accept=status)])
+    with gateway.connect() as connection:
+        first, copy = (connection.request("POST", "/", [("X-Event-Id", "one")], b"{}") for _ in range(2))
+    assert (first.status, first.outcome) == (status, "accepted")
+    assert (copy.status, copy.outcome, copy.event_id) == (status, "duplicate", first.event_id)
+    for answer in (first, copy):
+        assert bool(answer.body) == body and (answer.header("Content-Length") is not None) == body
+    assert gateway.wait_state(first.event_id, "delivered")["attempts"] == 1
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_202_stands_through_a_kill(lab, kind):
     """With the upstream away, nothing but the journal has the event."""

@@ -43,6 +43,35 @@ Test(queue, a_duplicate_is_known_before_the_delivery)
     sim_close(sim);
 }
 
+/* Posts an event and its copy; both get that status, with a body or without. */
+static void check_answers(const char *lines, unsigned status, bool has_body, const char *copy_says)
+{
+    struct sim *sim = open_queue(lines);
+    struct sim_client *first = sim_post(sim, "event", ""), *copy = sim_post(sim, "event", "");
+    cr_assert_eq(sim_status(first), status, "%s", first->sent);
+    cr_assert_eq(sim_status(copy), status, "%s", copy->sent);
+    cr_assert(sim_got(first, "Postern-Outcome: accepted\r\nPostern-Event-Id: "));
+    cr_assert(sim_got(copy, "Postern-Outcome: duplicate\r\n"));
+    cr_assert_eq(sim_got(first, "\"outcome\":\"accepted\""), has_body, "%s", first->sent);
+    cr_assert_eq(sim_got(first, "Content-Length"), has_body, "%s", first->sent);
+    cr_assert_eq(sim_got(first, "Content-Type"), has_body, "%s", first->sent);
+    cr_assert_eq(sim_got(copy, copy_says), has_body, "%s", copy->sent);
+    cr_assert_eq(sim_ended(sim, OUTCOME_ACCEPTED), 1);
+    sim_answer(sim, 0, 200, "ok");
+    sim_client_free(first);
+    sim_client_free(copy);
+    sim_close(sim);
+}
+
+Test(queue, answered_with_what_its_sender_takes)
+{
+    check_answers("    accept: 200\n", 200, true, "\"outcome\":\"duplicate\"");
+    check_answers("    accept: 299\n", 299, true, "\"outcome\":\"duplicate\"");
+    check_answers("    accept: 204\n", 204, false, "\"outcome\"");
+    check_answers("    accept: 201\n    duplicate: replay\n", 201, true,
+                  "\"outcome\":\"accepted\"");
+}
+
 Test(queue, not_durable_is_not_accepted)
 {
     struct sim *sim = open_queue("");

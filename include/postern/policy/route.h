@@ -86,6 +86,7 @@ struct route_opts {
     uint32_t lease_ms;
     enum in_flight_rule in_flight;
     uint32_t in_flight_wait_ms;
+    uint16_t accept_status;    /* of our answer to an event that the queue has; 202 by default */
     uint16_t duplicate_status; /* of our answer to a duplicate; 200 by default */
     struct replay_opts replay; /* instead of it, where the first response was kept */
     bool fingerprint;          /* the body's hash is kept with the key */

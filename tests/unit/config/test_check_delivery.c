@@ -68,6 +68,15 @@ Test(check_delivery, what_a_queue_route_does_not_use)
     expect_error("", "", QUEUE "    ack: sync\n", "ack must be async | durable");
 }
 
+Test(check_delivery, what_only_a_queue_route_uses)
+{
+    expect_clean("", "", QUEUE "    accept: 200\n");
+    expect_warning("", "", "    accept: 200\n",
+                   "f.yaml:9:13: warning: accept does nothing without mode: queue");
+    expect_warning("", "", "    mode: observe\n    accept: 200\n",
+                   "hint: the upstream's own answer goes to the sender");
+}
+
 Test(check_delivery, the_lease_of_a_queue_route)
 {
     expect_error("", "    timeout: 30s\n", QUEUE,

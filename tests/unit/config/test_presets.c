@@ -47,11 +47,13 @@ static void set_secret(const struct preset *preset)
     cr_assert_eq(setenv("POSTERN_TEST_SECRET", secret, 1), 0);
 }
 
-/* A route that names the preset and gives what it needs but for `without` (NULL: all). */
-static struct parsed parse_preset(const struct preset *preset, const char *without)
+/* A route that names the preset and gives what it needs but for `without` (NULL: all), and `lines`
+ * more. */
+static struct parsed parse_with_lines(const struct preset *preset, const char *without,
+                                      const char *lines)
 {
     char route[1024], signature[512] = "";
-    int len = snprintf(route, sizeof(route), "    preset: %s\n", preset->name);
+    int len = snprintf(route, sizeof(route), "    preset: %s\n%s", preset->name, lines);
     for (size_t i = 0; i < sizeof(GIVEN) / sizeof(GIVEN[0]); i++) {
         if (!needs(preset, GIVEN[i].need) || (without && strcmp(without, GIVEN[i].need) == 0))
             continue;
@@ -64,6 +66,11 @@ static struct parsed parse_preset(const struct preset *preset, const char *witho
         snprintf(route + len, sizeof(route) - (size_t)len, "    signature:\n%s", signature);
     set_secret(preset);
     return parse_with("journal: {retention: 30d}\n", "", route);
+}
+
+static struct parsed parse_preset(const struct preset *preset, const char *without)
+{
+    return parse_with_lines(preset, without, "");
 }
 
 /* ---- the rows ---- */
@@ -218,6 +225,28 @@ Test(presets, handshakes_are_their_senders)
         struct parsed parsed = parse_preset(preset_find(slice_str(rows[i].name)), NULL);
         cr_assert_eq(parsed.status, STATUS_OK);
         cr_assert_eq(parsed.config->routes[0].handshake.kind, rows[i].kind, "%s", rows[i].name);
+        parsed_done(&parsed);
+    }
+}
+
+/* What else than a 202 a queue answers with, where the sender takes only that for a success. */
+Test(presets, queues_answer_what_their_senders_take)
+{
+    static const struct {
+        const char *name;
+        uint16_t accept, duplicate;
+    } rows[] = {
+        {"discord", 204, 204}, {"dropbox", 200, 200}, {"linear", 200, 200},
+        {"mailgun", 200, 200}, {"meta", 200, 200},    {"paddle", 200, 200},
+        {"zoom", 200, 200},    {"github", 202, 200},  {"whatsapp-cloud", 200, 200},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct parsed parsed =
+            parse_with_lines(preset_find(slice_str(rows[i].name)), NULL, "    mode: queue\n");
+        cr_assert_not_null(parsed.config, "%s: %s", rows[i].name, parsed.report);
+        const struct route_opts *route = &parsed.config->routes[0];
+        cr_assert_eq(route->accept_status, rows[i].accept, "%s", rows[i].name);
+        cr_assert_eq(route->duplicate_status, rows[i].duplicate, "%s", rows[i].name);
         parsed_done(&parsed);
     }
 }

@@ -180,6 +180,45 @@ Test(read_routes, answers_to_a_duplicate)
     }
 }
 
+/* The status of a queue route's answers: to an event, and to a duplicate. */
+static void expect_answers(const char *route, unsigned accepted, unsigned duplicate)
+{
+    struct parsed parsed = parse_with("", "", route);
+    assert_clean(parsed);
+    const struct route_opts *r = &parsed.config->routes[0];
+    cr_assert_eq(r->accept_status, accepted, "%s: %u", route, r->accept_status);
+    cr_assert_eq(r->duplicate_status, duplicate, "%s: %u", route, r->duplicate_status);
+    parsed_done(&parsed);
+}
+
+#define QUEUE "    mode: queue\n"
+
+Test(read_routes, answers_of_a_queue)
+{
+    expect_answers(QUEUE, 202, 200);
+    expect_answers(QUEUE "    accept: 200\n", 200, 200);
+    expect_answers(QUEUE "    accept: 202\n", 202, 202);
+    expect_answers(QUEUE "    accept: 299\n", 299, 299);
+    expect_answers(QUEUE "    duplicate: 208\n    accept: 204\n", 204, 208);
+    expect_answers(QUEUE "    duplicate: ack\n    accept: 204\n", 204, 204);
+    expect_answers(QUEUE "    duplicate: 200\n    accept: 204\n", 204, 200);
+    const char *const wrong[] = {"199", "300", "ok"};
+    for (size_t i = 0; i < 3; i++) {
+        char route[64];
+        snprintf(route, sizeof(route), QUEUE "    accept: %s\n", wrong[i]);
+        expect_error("", "", route, "accept must be ");
+    }
+}
+
+Test(read_routes, what_is_no_queue_s_acknowledges_as_ever)
+{
+    expect_answers("", 202, 200);
+    struct parsed parsed = parse_with("", "", "    accept: 204\n");
+    cr_assert_not_null(parsed.config);
+    cr_assert_eq(parsed.config->routes[0].duplicate_status, 200);
+    parsed_done(&parsed);
+}
+
 Test(read_routes, a_replayed_response)
 {
     struct parsed parsed = parse_with("", "", "    duplicate: replay\n");

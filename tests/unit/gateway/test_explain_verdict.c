@@ -16,6 +16,7 @@
     ROUTE("closed", ", on_store_error: reject")                                                    \
     ROUTE("again", ", duplicate: replay")                                                          \
     ROUTE("line", ", mode: queue, duplicate: replay")                                              \
+    ROUTE("empty", ", mode: queue, accept: 204")                                                   \
     ROUTE("strict", ", fingerprint: payload")                                                      \
     ROUTE("lax", ", fingerprint: payload, on_mismatch: duplicate")
 
@@ -46,6 +47,8 @@ Test(explain_verdict, first)
                  "\"outcome\":null,\"status\":null}");
     ask("queue", VERDICT_FIRST, "");
     assert_ends(EXPLAIN_ENQUEUE, OUTCOME_ACCEPTED, 202);
+    ask("empty", VERDICT_FIRST, "");
+    assert_ends(EXPLAIN_ENQUEUE, OUTCOME_ACCEPTED, 204);
     ask("watch", VERDICT_FIRST, "");
     assert_ends(EXPLAIN_FORWARD, OUTCOME_NONE, 0);
 }
@@ -60,6 +63,8 @@ Test(explain_verdict, duplicate)
                  "\"status\":200}");
     ask("quick", VERDICT_DUPLICATE, "");
     assert_ends(EXPLAIN_ANSWER, OUTCOME_DUPLICATE, 208);
+    ask("empty", VERDICT_DUPLICATE, "");
+    assert_ends(EXPLAIN_ANSWER, OUTCOME_DUPLICATE, 204);
     ask("watch", VERDICT_DUPLICATE, "");
     assert_ends(EXPLAIN_FORWARD, OUTCOME_DUPLICATE, 0);
 }
