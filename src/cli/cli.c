@@ -25,11 +25,12 @@ static const struct command COMMANDS[] = {
      "file\ncomes to. Nothing is connected to. Exit status: 0 good, 2 bad usage, 78 bad "
      "configuration.",
      command_check},
-    {"key", "show the key of a request",
-     "Tells which rule of a route gives a request its key, and the key, as the gateway would make "
-     "it.\nThe request is read as it goes over the wire from standard input, or made from --path, "
-     "--header\nand --body. Exit status: 0 it has a key, 1 it has none or is not a request, 2 bad "
-     "usage, 78 bad\nconfiguration.",
+    {"key", "show the key of a request, and what would be done with it",
+     "Tells how a request's signature is, which rule of a route gives it its key, the key, and how "
+     "it\nwould end, as the gateway would have it. With --ask the running gateway says what its "
+     "store knows\nof the key, and nothing is changed there. The request is read as it goes over "
+     "the wire from\nstandard input, or made from --path, --header and --body. Exit status: 0 it "
+     "has a key, 1 it has\nnone or is not a request, 2 bad usage, 78 bad configuration.",
      command_key},
     {"events", "list events of a running gateway",
      "Lists events out of the journal, newest first, as a table or as JSON, one event a line. The\n"
