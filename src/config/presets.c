@@ -42,12 +42,13 @@ const struct preset PRESETS[] = {
      "`signature: {scheme: header, header: X-Webhook-Secret, secret: env:NAME}`. Without the "
      "dispatch's id (an older webhook, a copy made by hand) an event is a run and its event type, "
      "so "
-     "that each status of a run passes once.",
+     "that each status of a run passes once: also that of a run that was resurrected and ended "
+     "again.",
      "https://docs.apify.com/integrations/webhooks/actions; the header: "
      "github.com/apify/apify-docs",
      "2026-11"},
     {"discord", "Discord, webhook events and interactions",
-     "signature: {scheme: discord}\n"
+     "signature: {scheme: discord, tolerance: 15m}\n"
      "handshake: discord\n"
      "key: [{json: id}, payload]\n"
      "window: 7d\n"
@@ -63,7 +64,9 @@ const struct preset PRESETS[] = {
      "`signature.secret` is the application's public key. Discord sends wrong signatures on "
      "purpose "
      "and wants 401 for them, the default. Both kinds of PING are answered here. Webhook events "
-     "have no id, so their body is the key; interactions have one. `mode: queue` answers "
+     "have no id, so their body is the key; interactions have one. Both are signed, so that an old "
+     "request is a duplicate; `tolerance` is as long as retries come, as it is not confirmed that "
+     "they are signed anew. `mode: queue` answers "
      "with 204, which is for events alone: an interaction is answered by what handles it.",
      "github.com/discord/discord-api-docs, developers/events/webhook-events.mdx", "2026-11"},
     {"dropbox", "Dropbox",
@@ -179,8 +182,9 @@ const struct preset PRESETS[] = {
      "is "
      "not signed. Linear's library takes 1 minute for the time stamp, the default here is 5. "
      "`mode: queue` answers with 200.",
-     "https://developers.linear.app/docs/graphql/webhooks; github.com/linear/linear, "
-     "packages/sdk/src/webhooks. Not confirmed: whether a retry has a new time stamp",
+     "https://linear.app/developers/webhooks; github.com/linear/linear, packages/sdk/src/webhooks. "
+     "Not confirmed: whether a retry has a new time stamp (else Linear's own library would refuse "
+     "it)",
      "2026-11"},
     {"mailgun", "Mailgun, event webhooks",
      "signature: {scheme: mailgun, tolerance: 10h}\n"
@@ -257,7 +261,7 @@ const struct preset PRESETS[] = {
      "automatelab.tech/saas-webhooks/pagerduty",
      "2026-11"},
     {"sendgrid", "Twilio SendGrid, event webhook",
-     "signature: {scheme: sendgrid}\n"
+     "signature: {scheme: sendgrid, tolerance: 24h}\n"
      "key: {payload: {include: [\"*.sg_event_id\"]}}\n"
      "missing: payload\n"
      "window: 7d\n"
@@ -269,7 +273,9 @@ const struct preset PRESETS[] = {
      "10 seconds to answer (only by a third party).",
      "`signature.secret` is the public key. A request is a batch, and its key are the ids of its "
      "events: the same batch passes once. A retry that groups them otherwise passes again, so the "
-     "upstream still has to look at `sg_event_id`. Not for Inbound Parse, which drops an email "
+     "upstream still has to look at `sg_event_id`. It is not confirmed that retries are signed "
+     "anew, and the key is in the signed body, so that an old request is a duplicate: hence the "
+     "`tolerance`. Not for Inbound Parse, which drops an email "
      "after "
      "any 4xx.",
      "https://docs.sendgrid.com/for-developers/tracking-events/troubleshooting; "
@@ -378,7 +384,7 @@ const struct preset PRESETS[] = {
     {"twilio", "Twilio",
      "signature: {scheme: twilio}\n"
      "key: {header: I-Twilio-Idempotency-Token}\n"
-     "missing: payload\n"
+     "missing: pass\n"
      "window: 7d\n"
      "in_flight: wait\n"
      "in_flight_wait: 5s\n"
@@ -390,15 +396,19 @@ const struct preset PRESETS[] = {
      "The answer is TwiML that tells Twilio what to do, so a duplicate gets the first one's. The "
      "URL "
      "is signed, as Twilio calls it: `public_url` is its scheme and host. The token is not signed. "
+     "Without one a request passes: two steps of a call (the same digit pressed again, a redirect "
+     "to another path) may be the same octets. "
      "Not for `mode: queue` where TwiML is expected.",
      "https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides; "
-     "github.com/twilio/twilio-python, request_validator",
+     "github.com/twilio/twilio-python, request_validator. Not confirmed: whether each of Twilio's "
+     "products sends the token",
      "2026-11"},
     {"whatsapp", "WhatsApp, by whatever gateway",
      "key: [{json: [idempotency_key, messageId, data.messageId]},\n"
      "      {payload: {include: [\"entry.*.changes.*.value.messages.*.id\",\n"
      "                           \"entry.*.changes.*.value.statuses.*.id\",\n"
-     "                           \"entry.*.changes.*.value.statuses.*.status\"]}}]\n"
+     "                           \"entry.*.changes.*.value.statuses.*.status\",\n"
+     "                           \"entry.*.changes.*.value.statuses.*.payment\"]}}]\n"
      "missing: payload\n"
      "window: 9d\n"
      "in_flight: wait\n"
@@ -416,7 +426,8 @@ const struct preset PRESETS[] = {
      "handshake: meta\n"
      "key: {payload: {include: [\"entry.*.changes.*.value.messages.*.id\",\n"
      "                          \"entry.*.changes.*.value.statuses.*.id\",\n"
-     "                          \"entry.*.changes.*.value.statuses.*.status\"]}}\n"
+     "                          \"entry.*.changes.*.value.statuses.*.status\",\n"
+     "                          \"entry.*.changes.*.value.statuses.*.payment\"]}}\n"
      "missing: payload\n"
      "window: 9d\n"
      "in_flight: wait\n"
@@ -428,13 +439,14 @@ const struct preset PRESETS[] = {
      "hours). "
      "Success is 200; 3 to 10 seconds to answer are said.",
      "The states of a message (sent, delivered, read) have one id, so the state is part of the "
-     "key. "
+     "key. A payment has its states under the id of the message that asked for it, and more than "
+     "one attempt may fail, so what is said of the payment is part of it, too. "
      "All ids of a notification together are its key, since one may hold several messages; other "
      "notifications (templates, the account) have none of them, and their body is the key. The "
      "secret is the app's. `mode: queue` answers with 200.",
      "https://developers.facebook.com/docs/graph-api/webhooks/getting-started; hookdeck.com; "
-     "https://docs.360dialog.com/docs/waba-basics/webhook-events-and-notifications. Not confirmed: "
-     "schedule, deadline",
+     "https://docs.360dialog.com/docs/waba-basics/webhook-events-and-notifications; payments: "
+     "https://support.wati.io/en/articles/11822291. Not confirmed: schedule, deadline",
      "2026-11"},
     {"workflow", "Workflow runs of your own",
      "key: {fields: [adw_id, status, queue_id]}\n"
@@ -450,7 +462,7 @@ const struct preset PRESETS[] = {
      "again and that shall count, shorten `window`. Nothing is verified: add a `signature`.",
      "The names are those of its users", "2026-11"},
     {"zoom", "Zoom",
-     "signature: {scheme: zoom}\n"
+     "signature: {scheme: zoom, tolerance: 2h}\n"
      "handshake: zoom\n"
      "key: {payload: {canonical: true}}\n"
      "missing: payload\n"
@@ -462,7 +474,9 @@ const struct preset PRESETS[] = {
      "signature.secret",
      "3 times: after 5, 20 and 60 minutes more. 3 seconds to answer; success is 200 or 204.",
      "Zoom has no id of an event. Object and `event_ts` together would be one for two people who "
-     "join in the same millisecond, so all that the body says is the key. `mode: queue` answers "
+     "join in the same millisecond, so all that the body says is the key. It is signed, so that an "
+     "old request is a duplicate; `tolerance` is as long as retries come, as it is not confirmed "
+     "that they are signed anew. `mode: queue` answers "
      "with 200.",
      "https://developers.zoom.us/blog/webhook-delays; github.com/zoom/webhook-sample. Not "
      "confirmed: "

@@ -212,6 +212,42 @@ Test(presets, windows_outlast_the_retries)
     }
 }
 
+/* Unless a retry is known to be signed anew, its time stamp may be as old as the first attempt. The
+ * key is signed there (but for Mailgun, which signs no event), so that no old one passes for new.
+ */
+Test(presets, tolerances_outlast_retries_that_may_be_as_old)
+{
+    static const struct {
+        const char *name;
+        uint64_t horizon_ms;
+    } rows[] = {{"discord", HOUR_MS / 6},
+                {"mailgun", 8 * HOUR_MS},
+                {"sendgrid", 24 * HOUR_MS},
+                {"zoom", 85 * HOUR_MS / 60}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct parsed parsed = parse_preset(preset_find(slice_str(rows[i].name)), NULL);
+        cr_assert_eq(parsed.status, STATUS_OK);
+        const struct route_opts *route = &parsed.config->routes[0];
+        cr_assert_geq(route->verify.tolerance_ms, rows[i].horizon_ms, "%s", rows[i].name);
+        cr_assert_gt(route->window_ms, 2 * route->verify.tolerance_ms, "%s", rows[i].name);
+        for (size_t j = 0; j < route->key_count; j++)
+            cr_assert_neq(route->keys[j].kind, KEY_HEADER, "%s", rows[i].name);
+        parsed_done(&parsed);
+    }
+}
+
+/* Where two events may be the same octets, the body is no key, not even for want of a better. */
+Test(presets, bodies_that_may_come_twice_are_no_keys)
+{
+    static const char *const names[] = {"dropbox", "twilio"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct parsed parsed = parse_preset(preset_find(slice_str(names[i])), NULL);
+        cr_assert_eq(parsed.status, STATUS_OK);
+        cr_assert_eq(parsed.config->routes[0].missing, MISSING_PASS, "%s", names[i]);
+        parsed_done(&parsed);
+    }
+}
+
 Test(presets, handshakes_are_their_senders)
 {
     static const struct {
@@ -315,6 +351,9 @@ static bool is_same(const struct route_opts *route, const char *a, const char *b
 }
 
 #define VALUE(inside) "{\"entry\":[{\"changes\":[{\"value\":{" inside "}}]}]}"
+#define PAYMENT(id)                                                                                \
+    VALUE("\"statuses\":[{\"id\":\"a\",\"status\":\"failed\",\"type\":\"payment\","                \
+          "\"payment\":{\"transaction\":{\"id\":\"" id "\"}}}]")
 #define ITEM(inside) "{\"notificationItems\":[{\"NotificationRequestItem\":{" inside "}}]}"
 
 Test(presets, keys_that_are_made_of_bodies)
@@ -330,6 +369,10 @@ Test(presets, keys_that_are_made_of_bodies)
         {"whatsapp-cloud", VALUE("\"statuses\":[{\"id\":\"a\",\"status\":\"sent\"}]"),
          VALUE("\"statuses\":[{\"status\":\"sent\",\"id\":\"a\",\"timestamp\":\"1\"}]"),
          VALUE("\"statuses\":[{\"id\":\"a\",\"status\":\"read\"}]")},
+        {"whatsapp-cloud", PAYMENT("1"), PAYMENT("1") " ", PAYMENT("2")},
+        {"whatsapp-cloud", PAYMENT("1"), PAYMENT("1") " ",
+         VALUE("\"statuses\":[{\"id\":\"a\",\"status\":\"failed\"}]")},
+        {"whatsapp", PAYMENT("1"), PAYMENT("1") " ", PAYMENT("2")},
         {"workflow", "{\"adw_id\":\"a\",\"status\":\"done\",\"queue_id\":1}",
          "{\"queue_id\":1,\"status\":\"done\",\"adw_id\":\"a\",\"at\":2}",
          "{\"adw_id\":\"a\",\"status\":\"failed\",\"queue_id\":1}"},
