@@ -157,7 +157,7 @@ static bool is_leased(const struct batch_row *row)
 /* A row of the queue is due now, or when its lease ends. */
 static char *put_due(char *at, const struct batch_row *row, const struct pg_lease *lease)
 {
-    int64_t due = lease->now + (int64_t)row->lease_ms * 1000;
+    int64_t due = row->lease_ms > 0 ? lease->now + (int64_t)row->lease_ms * 1000 : lease->since;
     return row->queued ? put_number(at, (uint64_t)due) : put_null(at);
 }
 

@@ -24,7 +24,8 @@ extern const char pg_columns_count[];
 
 /* What the leases of a batch's queued rows are counted from, and whose they are. */
 struct pg_lease {
-    int64_t now; /* the server's clock, as a timestamptz */
+    int64_t now;   /* the server's clock, as a timestamptz, as well as it is known */
+    int64_t since; /* a moment that it has certainly reached: what is due at once is due then */
     struct uuid owner;
 };
 

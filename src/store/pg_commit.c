@@ -37,9 +37,9 @@ static void query(struct postgres_front *self, const char *text, int count)
 
 static struct pg_lease lease_from_now(const struct postgres_front *self)
 {
-    int64_t mono_us = (int64_t)pg_front_loop(self)->clock.mono_us;
-    return (struct pg_lease){.now = mono_us + self->schema.server_ahead_us,
-                             .owner = self->front.opts.owner};
+    int64_t now = (int64_t)pg_front_loop(self)->clock.mono_us + self->schema.server_ahead_us;
+    return (struct pg_lease){
+        .now = now, .since = now - self->schema.doubt_us, .owner = self->front.opts.owner};
 }
 
 static enum status add_rows(struct postgres_front *self, struct batch *batch)

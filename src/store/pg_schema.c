@@ -125,8 +125,9 @@ static void begin(struct pg_schema *schema, const char *const *texts, size_t cou
 /* The server read its clock, as far as anybody can tell, in the middle of the round trip. */
 static void take_clock(struct pg_schema *schema, const char *bytes)
 {
-    uint64_t middle_us = schema->asked_us + (mono_us() - schema->asked_us) / 2;
-    schema->server_ahead_us = (int64_t)(pg_get_u64(bytes) - middle_us);
+    uint64_t half_us = (mono_us() - schema->asked_us) / 2;
+    schema->server_ahead_us = (int64_t)(pg_get_u64(bytes) - (schema->asked_us + half_us));
+    schema->doubt_us = (int64_t)half_us;
 }
 
 /* Only a version is four bytes and only the clock is eight: the other statements return nothing, or

@@ -8,7 +8,7 @@
 #include <criterion/criterion.h>
 
 static struct pg_columns columns;
-static const struct pg_lease lease = {.now = 5000000, .owner = {{0xcc, 1}}};
+static const struct pg_lease lease = {.now = 5000000, .since = 4000000, .owner = {{0xcc, 1}}};
 
 static void open_columns(void)
 {
@@ -75,7 +75,7 @@ Test(pg_columns, only_rows_of_the_queue_are_due_and_leased)
                                            "\0\0\0\4\0\0\0\0")));
     cr_assert(slice_eq(parameter(7), SLICE("\0\0\0\1\0\0\0\1\0\0\x04\xa0\0\0\0\3\0\0\0\1"
                                            "\xff\xff\xff\xff"
-                                           "\0\0\0\x08\0\0\0\0\0\x4c\x4b\x40"
+                                           "\0\0\0\x08\0\0\0\0\0\x3d\x09\0"
                                            "\0\0\0\x08\0\0\0\0\0\x7a\x12\0")));
     cr_assert(slice_eq(parameter(8), SLICE("\0\0\0\1\0\0\0\1\0\0\x04\xa0\0\0\0\3\0\0\0\1"
                                            "\xff\xff\xff\xff\xff\xff\xff\xff"

@@ -11,7 +11,7 @@
 #define HEAD_BYTES 19u
 
 static struct pg_copy copy;
-static const struct pg_lease lease = {.now = 1};
+static const struct pg_lease lease = {.now = 2, .since = 1};
 
 static void open_copy(void)
 {
