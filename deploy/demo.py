@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The show of deploy/quickstart: receiver and gateway in a temporary folder, six requests, three deliveries.
+"""The show of deploy/quickstart: receiver and gateway in a temporary folder, seven requests, three deliveries.
 
 usage: demo.py POSTERN
 """
 import contextlib
 import ctypes
+import hmac
 import http.client
 import json
 import os
@@ -42,8 +43,8 @@ routes:
   - name: github
     match: {{path: "/github/*", methods: [POST]}}
     upstream: receiver
-    key: payload
-    window: 24h
+    preset: github
+    signature: {{secret: env:GITHUB_WEBHOOK_SECRET}}
   - name: orders
     match: {{path: /orders, methods: [POST]}}
     upstream: receiver
@@ -51,13 +52,27 @@ routes:
     mode: queue
 """
 
+SECRET = "It's a Secret to Everybody"
 EVENT = {"action": "opened", "issue": {"number": 7, "title": "Webhook came twice"}, "repository": {"full_name": "acme/shop"}}
-CHANGED = {**EVENT, "action": "closed"}
+CLOSED = {**EVENT, "action": "closed"}
 ORDER = {"order": 4711, "items": 3}
-REQUESTS = [("/github/issues", "issue opened", EVENT), ("/github/issues", "issue opened, again", EVENT),
-            ("/github/issues", "issue opened, and again", EVENT),
-            ("/github/issues", "\"action\" changed: closed", CHANGED),
-            ("/orders", "order placed (mode: queue)", ORDER), ("/orders", "order placed, again", ORDER)]
+
+
+def signed(event, delivery, secret=SECRET):
+    """The fields that GitHub sends with it; a delivery that it repeats has its first id."""
+    signature = hmac.new(secret.encode(), json.dumps(event).encode(), "sha256").hexdigest()
+    return {"X-GitHub-Delivery": delivery, "X-Hub-Signature-256": "sha256=" + signature}
+
+
+OPENED_ID, CLOSED_ID = str(uuid.uuid4()), str(uuid.uuid4())
+REQUESTS = [("/github/issues", "issue opened, signed", EVENT, signed(EVENT, OPENED_ID)),
+            ("/github/issues", "issue opened, again", EVENT, signed(EVENT, OPENED_ID)),
+            ("/github/issues", "issue opened, and again", EVENT, signed(EVENT, OPENED_ID)),
+            ("/github/issues", "issue closed, forged", CLOSED, signed(CLOSED, CLOSED_ID, "guessed")),
+            ("/github/issues", "issue closed, signed", CLOSED, signed(CLOSED, CLOSED_ID)),
+            ("/orders", "order placed (mode: queue)", ORDER, {}), ("/orders", "order placed, again", ORDER, {})]
+STATUSES = (200, 200, 200, 401, 200, 202, 200)
+OUTCOMES = ("accepted", "duplicate", "duplicate", "unverified", "accepted", "accepted", "duplicate")
 
 
 class Failed(Exception):
@@ -104,7 +119,8 @@ class Demo:
         with open(self.log_path, "ab") as log:
             self.gateway = subprocess.Popen([self.binary, "serve", "-c", self.config_path], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, start_new_session=True,
-                                            preexec_fn=die_with_parent)
+                                            preexec_fn=die_with_parent,
+                                            env={**os.environ, "GITHUB_WEBHOOK_SECRET": SECRET})
         end = time.monotonic() + START_S
         pause = threading.Event()
         while not self.is_ready():
@@ -133,11 +149,11 @@ class Demo:
 
     # -- the show
 
-    def send(self, path, event):
-        """(status, Postern-Outcome, event id) of one POST, with an id of the attempt's own, as senders do."""
+    def send(self, path, event, fields):
+        """(status, Postern-Outcome, event id) of one POST."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         connection.request("POST", path, json.dumps(event), {
-            "Content-Type": "application/json", "User-Agent": "Hookshot/demo", "X-Delivery": str(uuid.uuid4())})
+            "Content-Type": "application/json", "User-Agent": "GitHub-Hookshot/demo", **fields})
         answer = connection.getresponse()
         answer.read()
         connection.close()
@@ -146,15 +162,14 @@ class Demo:
     def send_all(self):
         print("\nSending to Postern                                     status  Postern-Outcome  event id")
         answers = []
-        for path, text, event in REQUESTS:
-            answers.append(self.send(path, event))
+        for path, text, event, fields in REQUESTS:
+            answers.append(self.send(path, event, fields))
             status, outcome, event_id = answers[-1]
             print(f"  POST {path:<14}  {text:<30}  {status}     {outcome:<15}  {event_id}")
         statuses, outcomes, ids = zip(*answers)
-        expect(outcomes == ("accepted", "duplicate", "duplicate", "accepted", "accepted", "duplicate"),
-               "the answers should be accepted, duplicate, duplicate, accepted, accepted, duplicate")
-        expect(statuses == (200, 200, 200, 200, 202, 200), "the queued event should get 202, all others 200")
-        expect(ids[1] == ids[2] == ids[0] and ids[5] == ids[4] and len(set(ids)) == 3,
+        expect(outcomes == OUTCOMES, "the answers should be " + ", ".join(OUTCOMES))
+        expect(statuses == STATUSES, "the statuses should be " + ", ".join(map(str, STATUSES)))
+        expect(ids[1] == ids[2] == ids[0] and ids[6] == ids[5] and len(set(ids)) == 4,
                "the duplicates should name their first event, the others be events of their own")
 
     def deliveries(self):
@@ -172,7 +187,7 @@ class Demo:
         print(f"\nThe receiver got {len(deliveries)} deliveries of {len(REQUESTS)} requests")
         for line in deliveries:
             print(f"  {line['delivery']}  event {line['event_id']}  {line['path']:<14}  {line['body']:.40}")
-        expect([json.loads(line["body"]) for line in deliveries] == [EVENT, CHANGED, ORDER],
+        expect([json.loads(line["body"]) for line in deliveries] == [EVENT, CLOSED, ORDER],
                "the receiver should have got the three different events, once each")
 
     def show_journal(self):
@@ -188,7 +203,8 @@ class Demo:
         expect([row[4] for row in rows] == [2, 0, 1], "there should be three rows, with 2, 0 and 1 duplicates")
 
     def show_restart(self):
-        status, outcome, _ = self.send(*REQUESTS[0][::2])
+        path, _, event, fields = REQUESTS[0]
+        status, outcome, _ = self.send(path, event, fields)
         print(f"\nStarted again: the first event once more gets {status} {outcome}, a restart forgets nothing")
         expect(outcome == "duplicate", "after the restart the event should still be a duplicate")
 
@@ -203,8 +219,8 @@ class Demo:
         self.show_restart()
 
     def stay(self):
-        print(f"\nPostern   http://127.0.0.1:{self.port}/github/…   try: curl -i -d '{{\"a\": 1}}' "
-              f"http://127.0.0.1:{self.port}/github/test\n"
+        print(f"\nPostern   http://127.0.0.1:{self.port}   try, twice: curl -i -d '{{\"order\": 1}}' "
+              f"-H 'Content-Type: application/json' http://127.0.0.1:{self.port}/orders\n"
               f"Metrics   http://127.0.0.1:{self.admin}/metrics    health: /readyz?verbose\n"
               f"Files     {self.folder}   (postern.yaml, postern.log, deliveries.jsonl)\n"
               "Ctrl-C ends it and removes the files.", flush=True)
