@@ -22,6 +22,29 @@ static void warn_useless(struct build *build, size_t index, const char *path, co
                        path, without);
 }
 
+static bool takes_method(const struct route_match *match, struct slice method)
+{
+    for (size_t i = 0; i < match->method_count; i++)
+        if (slice_eq(match->methods[i], method))
+            return true;
+    return match->method_count == 0;
+}
+
+/* Where senders try the address in vain, it can't be entered with them. */
+static void check_handshake_method(struct build *build, size_t index)
+{
+    const struct route_opts *route = &build->config->routes[index];
+    struct node *map = build->route_nodes[index];
+    enum handshake_kind kind = route->handshake.kind;
+    struct slice method = handshake_is_unsigned(kind) ? SLICE("GET") : SLICE("POST");
+    if (kind == HANDSHAKE_NONE || is_refused(map, "match.methods") ||
+        takes_method(&route->match, method))
+        return;
+    report_finding(build->report, SEVERITY_WARNING, node_find(map, "match.methods")->at,
+                   "handshake: %s comes as %.*s, which match.methods leaves out",
+                   handshake_text(kind), PRINT(method));
+}
+
 static void check_handshake(struct build *build, size_t index)
 {
     const struct route_opts *route = &build->config->routes[index];
@@ -30,6 +53,7 @@ static void check_handshake(struct build *build, size_t index)
     struct mark at = build_mark(node_find(map, "handshake"), map);
     if (is_refused(map, "handshake"))
         return;
+    check_handshake_method(build, index);
     if (kind != HANDSHAKE_META) {
         warn_useless(build, index, "handshake_token", "handshake: meta");
     } else if (!node_find(map, "handshake_token")) {

@@ -24,6 +24,37 @@ Test(check_door, handshakes)
     expect_error("", "", "    handshake: meta\n    handshake_token: ''\n", "is empty");
 }
 
+/* The address could never be entered at the sender's. */
+Test(check_door, a_handshake_that_no_method_lets_in)
+{
+#define ROUTE(methods)                                                                             \
+    "listen: [{address: 127.0.0.1:8080}]\n"                                                        \
+    "upstreams: {app: {endpoints: [\"http://127.0.0.1:9000\"]}}\n"                                 \
+    "routes:\n"                                                                                    \
+    "  - name: r\n"                                                                                \
+    "    match: {path: /r, methods: " methods "}\n"                                                \
+    "    upstream: app\n"
+    static const struct {
+        const char *text, *words;
+    } rows[] = {
+        {ROUTE("[POST]") "    handshake: meta\n" TOKEN,
+         "f.yaml:5:32: warning: handshake: meta comes as GET, which match.methods leaves out"},
+        {ROUTE("POST") "    handshake: dropbox\n", "handshake: dropbox comes as GET, which"},
+        {ROUTE("[GET, PUT]") "    handshake: slack\n", "handshake: slack comes as POST, which"},
+        {ROUTE("[GET, POST]") "    handshake: meta\n" TOKEN, NULL},
+        {ROUTE("POST") "    handshake: discord\n", NULL},
+        {ROUTE("[GET]"), NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct parsed parsed = parse(slice_str(rows[i].text));
+        if (rows[i].words)
+            assert_one_warning(parsed, rows[i].words);
+        else
+            assert_clean(parsed);
+        parsed_done(&parsed);
+    }
+}
+
 Test(check_door, zoom_answers_with_the_secret)
 {
     expect_error("", "", "    handshake: zoom\n",
