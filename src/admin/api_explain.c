@@ -67,9 +67,9 @@ static bool read_request(struct api_explain *explain)
     struct api_call *call = explain->call;
     const struct config *config = call->opts->config;
     uint16_t status;
-    const char *problem =
-        explain_read(&explain->request, buf_slice(&call->request_body), &config->http,
-                     (size_t)config->body_bytes, &explain->arena, &status);
+    const char *problem = explain_read(&explain->request, buf_slice(&call->request_body),
+                                       &config->http, (size_t)config->body_bytes, &explain->arena,
+                                       &status);
     if (problem)
         refuse_request(call, problem, status);
     return !problem;
