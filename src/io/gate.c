@@ -112,6 +112,7 @@ static bool take_header(struct gate *gate)
     case PROXY_DONE:
         break;
     }
+    gate->heard = gate->input.len > 0; /* so far only the proxy has spoken */
     enter(gate, gate->tls ? GATE_HANDSHAKE : GATE_OPEN);
     return true;
 }
@@ -189,20 +190,19 @@ static bool has_input(const struct gate *gate)
     return buf_len(&gate->held) > 0 || (gate->tls && tls_has_input(gate));
 }
 
-/* After the pump: what is left is held, and the socket is read or not. */
-static void settle(struct gate *gate)
+/* After the pump: what it left is held, and the socket is read or not. */
+static void settle(struct gate *gate, struct slice left)
 {
     struct stream *stream = gate->stream;
     if (gate->phase == GATE_FAILED || stream->end_told) {
         stream_socket_stop(stream);
         return;
     }
-    if (gate->input.len > 0 && buf_append(&gate->held, gate->input) != STATUS_OK) {
+    if (left.len > 0 && buf_append(&gate->held, left) != STATUS_OK) {
         stream->lost = true;
         stream_tell_end(stream, STREAM_END_RESET);
         return;
     }
-    gate->input = slice_of(NULL, 0);
     if (gate->phase != GATE_OPEN || stream->reading)
         stream_socket_start(stream);
     else
@@ -219,8 +219,10 @@ static void pump(struct gate *gate, struct slice input)
     while (gate->stream->open && !gate->stream->end_told && step(gate)) {
     }
     gate->pumping = false;
+    struct slice left = gate->input;
+    gate->input = slice_of(NULL, 0); /* borrowed; OpenSSL may ask for more when it only writes */
     if (gate->stream->open)
-        settle(gate);
+        settle(gate, left);
 }
 
 void gate_input(struct gate *gate, struct slice bytes)

@@ -14,6 +14,7 @@
 #include <postern/base/buf.h>
 #include <postern/io/stream.h>
 #include <postern/io/tls.h>
+#include <sys/types.h>
 
 /* Where an arriving or secured stream is. */
 enum gate_phase {
@@ -39,6 +40,8 @@ struct gate {
     const char *trouble;
     uint64_t unsent_bytes; /* plain ones whose records have not been given to the socket */
     void *tls;             /* OpenSSL's session; NULL: none */
+    uint64_t records;      /* of plain bytes that were told */
+    uint64_t chatter;      /* messages of TLS itself since the handshake */
     struct proxy_header header;
 };
 

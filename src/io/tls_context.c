@@ -145,11 +145,15 @@ void tls_context_free(struct tls_context *context)
 
 /* ---- use ---- */
 
+/* All workers come by here: under the lock the context is only held on to. */
 SSL *tls_context_session(struct tls_context *context)
 {
     pthread_mutex_lock(&context->lock);
-    SSL *ssl = SSL_new(context->present);
+    SSL_CTX *present = context->present;
+    SSL_CTX_up_ref(present);
     pthread_mutex_unlock(&context->lock);
+    SSL *ssl = SSL_new(present);
+    SSL_CTX_free(present);
     return ssl;
 }
 

@@ -22,6 +22,12 @@
 /* Records that leave together; the rest of a long send goes with the next. */
 #define SEALED_BYTES ((size_t)4 * SSL3_RT_MAX_PACKET_SIZE)
 
+/* Messages that carry no bytes of the peer's, most of all KeyUpdates: a read full of them (27 bytes
+ * each) cost 20 ms, and each may ask for an answer, which nothing bounds if the peer doesn't read.
+ * Honest ones come by the million of records; servers send some tickets at first. */
+#define CHATTER_MAX 64u
+#define RECORDS_PER_CHATTER 1024u
+
 struct tls_room {
     size_t sealed_len;
     char opened[RECORD_BYTES];
@@ -73,11 +79,18 @@ static int bio_write(BIO *bio, const char *from, int len)
     return len;
 }
 
+static bool is_chatty(const struct gate *gate)
+{
+    return gate->chatter > CHATTER_MAX + gate->records / RECORDS_PER_CHATTER;
+}
+
 static int bio_read(BIO *bio, char *to, int size)
 {
     struct gate *gate = BIO_get_data(bio);
     size_t len = gate->input.len < (size_t)size ? gate->input.len : (size_t)size;
     BIO_clear_retry_flags(bio);
+    if (is_chatty(gate))
+        return -1; /* OpenSSL would work on it until all of the input is used up */
     if (len == 0) {
         BIO_set_retry_read(bio);
         return -1;
@@ -126,20 +139,37 @@ static BIO *new_bio(struct gate *gate)
 
 /* ---- beginning and ending ---- */
 
-/* Whom the certificate has to name, and who is asked for. An address is no name to ask for. */
+/* A KeyUpdate or ticket that came, or the alert that refuses to renegotiate. */
+static void on_message(int is_sent, int version, int type, const void *bytes, size_t len, SSL *ssl,
+                       void *arg)
+{
+    struct gate *gate = arg;
+    (void)version;
+    (void)bytes;
+    (void)len;
+    (void)ssl;
+    if (gate->phase == GATE_OPEN && type == (is_sent ? SSL3_RT_ALERT : SSL3_RT_HANDSHAKE))
+        gate->chatter++;
+}
+
+/* Whom the certificate has to name, and who is asked for. An address is no name to ask for, and the
+ * dot that ends a full name is not part of it there. The common name doesn't count (RFC 9525). */
 static enum status set_peer_name(SSL *ssl, const struct tls_client_opts *opts, struct slice host)
 {
     char name[256];
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
     if (opts->server_name.len > 0)
         host = opts->server_name;
+    if (host.len > 1 && host.data[host.len - 1] == '.')
+        host.len--;
     if (host.len == 0 || host.len >= sizeof name || memchr(host.data, '\0', host.len))
         return STATUS_INVALID;
     memcpy(name, host.data, host.len);
     name[host.len] = '\0';
     if (X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1)
         return STATUS_OK;
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                                               X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     if (X509_VERIFY_PARAM_set1_host(param, name, 0) != 1 ||
         SSL_set_tlsext_host_name(ssl, name) != 1)
         return STATUS_NO_MEMORY;
@@ -177,6 +207,8 @@ enum status tls_begin(struct gate *gate, struct tls_context *context, struct sli
         return STATUS_NO_MEMORY;
     }
     SSL_set_bio(ssl, bio, bio); /* takes it */
+    SSL_set_msg_callback(ssl, on_message);
+    SSL_set_msg_callback_arg(ssl, gate);
     gate->tls = ssl;
     gate->stream->sealed = true;
     ERR_clear_error();
@@ -215,6 +247,8 @@ static enum tls_step step_of(struct gate *gate, int result)
         return TLS_ENDED;
     default:
         gate->trouble = trouble_of(ssl_of(gate));
+        if (is_chatty(gate))
+            gate->trouble = "too many messages without bytes";
         return TLS_BROKEN;
     }
 }
@@ -234,8 +268,10 @@ enum tls_step tls_read(struct gate *gate)
     int len = SSL_read(ssl_of(gate), room->opened, sizeof room->opened);
     enum tls_step step = step_of(gate, len);
     flush(gate); /* an answer to a key update, an alert */
-    if (step == TLS_GOES_ON)
+    if (step == TLS_GOES_ON) {
+        gate->records++;
         gate->stream->on->bytes(gate->stream, slice_of(room->opened, (size_t)len));
+    }
     return step;
 }
 

@@ -33,7 +33,8 @@ struct tls_server_opts {
     uint32_t handshake_ms; /* a client that is not done by then is closed */
 };
 
-/* Towards a server: upstream, Redis. */
+/* Towards a server: upstream, Redis. Its certificate has to have the name, or the address, among
+ * its alternative names; the common name does not count. */
 struct tls_client_opts {
     bool enabled;
     struct slice ca;               /* PEM file; empty: the system's store */

@@ -6,6 +6,7 @@
  */
 #include "probe.h"
 
+#include <certificates.h>
 #include <peer.h>
 
 #define HEADER "PROXY TCP4 203.0.113.7 192.0.2.1 51234 443\r\n"
@@ -216,6 +217,28 @@ Test(gate, an_end_without_a_word)
     peer_free(peer);
     peer = NULL;
     assert_never_arrives(0);
+}
+
+/* A health check of a proxy that sends its header to whoever it asks. */
+Test(gate, an_end_behind_the_header_and_before_tls)
+{
+    struct identity identity;
+    identity_new(&identity, &(struct identity_wish){.common_name = "a", .names = "DNS:a.test"});
+    struct tls_certificate files = identity_files(&identity);
+    struct tls_context *context = server_context_of(&(struct tls_server_opts){
+        .certificates = &files, .certificate_count = 1, .handshake_ms = GUARD_MS});
+    listener.tls = context;
+    open_door(GUARD_MS);
+    peer_send(peer, "PROXY UNKNOWN\r\n");
+    peer_free(peer);
+    peer = NULL;
+    run_until(server_answered);
+    cr_assert_eq(server.connect_status, STATUS_UNAVAILABLE);
+    cr_assert_eq(stream_counts_of(&loop).bad_proxy_headers, 0);
+    cr_assert_eq(stream_counts_of(&loop).failed_handshakes, 0);
+    close_door();
+    tls_context_free(context);
+    identity_free(&identity);
 }
 
 static void count_late(struct deadline *deadline)
