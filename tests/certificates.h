@@ -29,6 +29,7 @@ struct identity {
 struct identity_wish {
     const char *common_name;
     const char *names;             /* "DNS:a.test,IP:127.0.0.1"; NULL: none */
+    const char *purpose;           /* extended key usage; NULL: any */
     const struct identity *issuer; /* NULL: itself */
     bool is_authority, is_expired;
 };
@@ -93,6 +94,8 @@ static inline void identity_make(struct identity *identity, const struct identit
     X509_set_pubkey(certificate, identity->key);
     add_extension(certificate, issuer->certificate, NID_basic_constraints,
                   wish->is_authority ? "critical,CA:TRUE" : "CA:FALSE");
+    if (wish->purpose)
+        add_extension(certificate, issuer->certificate, NID_ext_key_usage, wish->purpose);
     if (wish->names)
         add_extension(certificate, issuer->certificate, NID_subject_alt_name, wish->names);
     cr_assert_gt(X509_sign(certificate, issuer->key, EVP_sha256()), 0);

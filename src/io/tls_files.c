@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +84,10 @@ static bool use_certificate(SSL_CTX *ctx, struct slice certificate, struct slice
         return complain_as_told(to, "certificate", certificate);
     if (!make_path(to, "key", key, path))
         return false;
-    if (SSL_CTX_use_PrivateKey_file(ctx, path, SSL_FILETYPE_PEM) != 1) /* compares them as well */
+    /* The first compares them only when both are of one kind: an RSA certificate with an EC key
+     * passes. */
+    if (SSL_CTX_use_PrivateKey_file(ctx, path, SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_check_private_key(ctx) != 1)
         return complain_as_told(to, "key", key);
     return true;
 }
@@ -189,13 +193,19 @@ static void free_choice(void *parent, void *data, CRYPTO_EX_DATA *all, int index
     free(choice);
 }
 
-/* Where a choice hangs; -1: no memory. Asked by one thread at a time: main's. */
+static int choice_number;
+
+static void number_choices(void)
+{
+    choice_number = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_choice);
+}
+
+/* Where a choice hangs; -1: no memory. */
 static int choice_index(void)
 {
-    static int index = -1;
-    if (index < 0)
-        index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_choice);
-    return index;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, number_choices);
+    return choice_number;
 }
 
 static bool holds_name(const SSL_CTX *ctx, const char *name, unsigned flags)

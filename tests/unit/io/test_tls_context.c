@@ -113,6 +113,23 @@ Test(tls_context, files_that_are_wrong)
     assert_refused(&opts, STATUS_INVALID, "client_ca");
 }
 
+/* OpenSSL puts a key beside the certificate of its own kind, and finds nothing wrong with one that
+ * has none. */
+Test(tls_context, a_key_of_another_kind)
+{
+    EVP_PKEY_free(first.key);
+    first.key = EVP_RSA_gen(2048);
+    struct tls_certificate bad = identity_files(&first);
+    BIO *key = BIO_new(BIO_s_mem());
+    cr_assert_eq(PEM_write_bio_PrivateKey(key, first.key, NULL, NULL, 0, NULL, NULL), 1);
+    write_pem(first.key_fd, key);
+    assert_refused(&(struct tls_server_opts){.certificates = &bad, .certificate_count = 1},
+                   STATUS_INVALID, first.key_path);
+    const struct tls_client_opts opts = {
+        .enabled = true, .certificate = bad.certificate, .key = bad.key};
+    assert_client_refused(&opts, STATUS_INVALID, first.key_path);
+}
+
 /* Nobody is there to be asked for it, least of all on a terminal. */
 Test(tls_context, a_key_with_a_passphrase)
 {

@@ -33,7 +33,7 @@ static void assert_not_believed(const char *host, const char *why)
 
 Test(tls_session, names_of_the_certificate)
 {
-    const char *hosts[] = {"a.test", "A.TEST", "x.b.test", "127.0.0.1"};
+    const char *hosts[] = {"a.test", "A.TEST", "a.test.", "x.b.test", "127.0.0.1"};
     for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
         client = server = (struct probe){0};
         open_pair(hosts[i]);
@@ -44,11 +44,34 @@ Test(tls_session, names_of_the_certificate)
 
 Test(tls_session, other_names)
 {
-    const char *hosts[] = {"b.test", "x.y.b.test", "127.0.0.2", "own", "::1"};
+    const char *hosts[] = {"b.test", "x.y.b.test", "a.test..", "127.0.0.2", "own", "::1"};
     for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
         client = server = (struct probe){0};
         assert_not_believed(hosts[i], "mismatch");
     }
+}
+
+/* RFC 9525: what stands there is for people. */
+Test(tls_session, a_common_name_is_none)
+{
+    struct identity old;
+    identity_new(&old, &(struct identity_wish){.common_name = "a.test", .issuer = &authority});
+    files = identity_files(&old);
+    assert_not_believed("a.test", "mismatch");
+    identity_free(&old);
+}
+
+/* A certificate for its own purposes does not speak for a server. */
+Test(tls_session, a_certificate_of_another_purpose)
+{
+    struct identity mail;
+    identity_new(&mail, &(struct identity_wish){.common_name = "a.test",
+                                                .names = "DNS:a.test",
+                                                .purpose = "emailProtection",
+                                                .issuer = &authority});
+    files = identity_files(&mail);
+    assert_not_believed("a.test", "purpose");
+    identity_free(&mail);
 }
 
 Test(tls_session, a_name_of_the_context_goes_before)
@@ -148,6 +171,27 @@ static void assert_client_refused(void)
 
 Test(tls_session, a_client_without_one)
 {
+    assert_client_refused();
+}
+
+Test(tls_session, a_client_with_a_servers_purpose)
+{
+    struct identity server_only;
+    identity_new(
+        &server_only,
+        &(struct identity_wish){.common_name = "s", .purpose = "serverAuth", .issuer = &authority});
+    client_opts.certificate = slice_str(server_only.certificate_path);
+    client_opts.key = slice_str(server_only.key_path);
+    assert_client_refused();
+    identity_free(&server_only);
+}
+
+/* Optional means without one, not with a bad one. */
+Test(tls_session, a_client_with_a_strangers_where_it_is_optional)
+{
+    server_opts.client_optional = true;
+    client_opts.certificate = slice_str(stranger.certificate_path);
+    client_opts.key = slice_str(stranger.key_path);
     assert_client_refused();
 }
 
