@@ -404,7 +404,10 @@ const struct preset PRESETS[] = {
      "products sends the token",
      "2026-11"},
     {"whatsapp", "WhatsApp, by whatever gateway",
-     "key: [{json: [idempotency_key, messageId, data.messageId]},\n"
+     "key: [{json: idempotency_key},\n"
+     "      {fields: [messageId, status]},\n"
+     "      {fields: [data.messageId, data.status]},\n"
+     "      {json: [messageId, data.messageId]},\n"
      "      {payload: {include: [\"entry.*.changes.*.value.messages.*.id\",\n"
      "                           \"entry.*.changes.*.value.statuses.*.id\",\n"
      "                           \"entry.*.changes.*.value.statuses.*.status\",\n"
@@ -415,11 +418,13 @@ const struct preset PRESETS[] = {
      "in_flight_wait: 3s\n"
      "success: [2xx]\n",
      "", "That of the gateway; for Meta's own see `whatsapp-cloud`.",
-     "For gateways that pass messages on in a form of their own, or in Meta's. Nothing is "
-     "verified, "
-     "as each gateway has its own way: add a `signature`. Meta's own requests are for "
+     "For gateways that pass messages on in a form of their own, or in Meta's. Where the states of "
+     "a message (sent, delivered, read) come under its id, the state is part of the key; a gateway "
+     "that calls it other than `status` needs `fields` of its own. Nothing is verified, as each "
+     "gateway has its own way: add a `signature`. Meta's own requests are for "
      "`whatsapp-cloud`.",
-     "The names of the first rule are those of gateways' users; Meta's form as in `whatsapp-cloud`",
+     "The names of the first rules are those of gateways' users; Meta's form as in "
+     "`whatsapp-cloud`",
      "2026-11"},
     {"whatsapp-cloud", "WhatsApp Cloud API, by Meta",
      "signature: {scheme: meta}\n"

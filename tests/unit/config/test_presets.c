@@ -359,8 +359,19 @@ static bool is_same(const struct route_opts *route, const char *a, const char *b
 Test(presets, keys_that_are_made_of_bodies)
 {
     static const struct event events[] = {
-        {"whatsapp", "{\"idempotency_key\":\"a\"}", "{\"messageId\":\"a\",\"t\":1}",
+        {"whatsapp", "{\"idempotency_key\":\"a\"}", "{\"idempotency_key\":\"a\",\"t\":1}",
          "{\"idempotency_key\":\"b\"}"},
+        {"whatsapp", "{\"messageId\":\"a\"}", "{\"data\":{\"messageId\":\"a\"},\"t\":1}",
+         "{\"messageId\":\"b\"}"},
+        {"whatsapp", "{\"messageId\":\"a\",\"status\":\"sent\"}",
+         "{\"status\":\"sent\",\"messageId\":\"a\",\"t\":1}",
+         "{\"messageId\":\"a\",\"status\":\"read\"}"},
+        {"whatsapp", "{\"data\":{\"messageId\":\"a\",\"status\":\"sent\"}}",
+         "{\"data\":{\"messageId\":\"a\",\"status\":\"sent\"},\"t\":1}",
+         "{\"data\":{\"messageId\":\"a\",\"status\":\"read\"}}"},
+        {"whatsapp", "{\"idempotency_key\":\"a\",\"messageId\":\"a\",\"status\":\"sent\"}",
+         "{\"idempotency_key\":\"a\",\"messageId\":\"b\",\"status\":\"sent\"}",
+         "{\"idempotency_key\":\"b\",\"messageId\":\"a\",\"status\":\"sent\"}"},
         {"whatsapp", "{\"data\":{\"messageId\":\"a\"}}", "{\"data\":{\"messageId\":\"a\",\"b\":1}}",
          "{\"data\":{\"messageId\":\"b\"}}"},
         {"whatsapp", VALUE("\"messages\":[{\"id\":\"a\"}]"),
