@@ -151,6 +151,18 @@ def test_redis_that_is_not_there_at_the_first_question(lab):
     wait_until(lambda: explain(gateway, sample("/", "one"))["store"]["verdict"] == "first", "it is back")
 
 
+def test_a_pending_question_does_not_hold_up_the_end(lab):
+    redis = lab.own_redis().start()
+    gateway = lab.gateway(stores=lab.stores("redis+sqlite", redis=redis))
+    assert explain(gateway, sample("/", "one"))["store"]["verdict"] == "first"
+    redis.freeze()
+    with http.Connection(gateway.admin_port) as connection:
+        request = sample("/", "one")
+        connection.send(http.request_bytes("POST", "/api/v1/explain", body=request, host="127.0.0.1"))
+        assert gateway.stop() == 0
+    redis.resume()
+
+
 # -- the door
 
 def signed(secret, body, at):
