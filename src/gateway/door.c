@@ -45,7 +45,7 @@ bool door_identify(struct exchange *ex)
 static bool find_handshake(struct exchange *ex)
 {
     struct handshake_input input =
-        request_handshake_input(ex->route, &ex->request, buf_slice(&ex->body));
+        request_handshake_input(ex->route, &ex->request, buf_slice(&ex->body), ex->secret);
     struct handshake_answer *answer = arena_alloc(&ex->arena, sizeof *answer);
     if (!answer || !handshake_find(&ex->route->handshake, &input, &ex->arena, answer))
         return false;

@@ -75,7 +75,8 @@ static bool is_handshake(struct explaining *explaining, bool is_verified)
     if (opts->kind == HANDSHAKE_NONE || handshake_is_unsigned(opts->kind) == is_verified)
         return false;
     struct handshake_input input = request_handshake_input(told->route, &explaining->request->head,
-                                                           buf_slice(&explaining->request->body));
+                                                           buf_slice(&explaining->request->body),
+                                                           told->secret);
     if (!handshake_find(opts, &input, explaining->arena, &answer))
         return false;
     told->handshake = opts->kind;

@@ -61,13 +61,16 @@ struct verify_input request_verify_input(const struct http_head *head, struct sl
 }
 
 struct handshake_input request_handshake_input(const struct route_opts *route,
-                                               const struct http_head *head, struct slice body)
+                                               const struct http_head *head, struct slice body,
+                                               size_t secret)
 {
+    const struct verify_opts *verify = &route->verify;
+    bool is_there = secret < verify->secret_count;
     return (struct handshake_input){
         .method = head->method,
         .query = head->query,
         .body = body,
-        .secrets = route->verify.secrets,
-        .secret_count = route->verify.secret_count,
+        .secrets = is_there ? &verify->secrets[secret] : NULL,
+        .secret_count = is_there,
     };
 }

@@ -74,6 +74,14 @@ def test_signed_ones(lab, kind):
     assert gateway.post("/", "1", event, sign(event)).outcome == "accepted"
 
 
+def test_zoom_validates_with_the_secret_it_knows(lab):
+    """Not with the first, while a new one is already in the file."""
+    sign, body, wanted = SIGNED["zoom"]
+    taken = route(handshake="zoom", signature={"scheme": "zoom", "secrets": ["env:NEW", "env:SECRET"]})
+    gateway = lab.gateway(routes=[taken], env={"SECRET": SECRET, "NEW": "the next one, 0123456789"})
+    check_each_time(lab, gateway, lambda: gateway.post("/", "1", body, sign(body)), wanted)
+
+
 # -- unsigned: a GET before any check
 
 def test_meta(lab):
