@@ -19,14 +19,15 @@ const struct preset PRESETS[] = {
      "success: [2xx]\n",
      "signature.secret",
      "Three times at once, then after 2, 5, 10, 15 and 30 minutes, 1, 2, 4 and 8 hours, for up to "
-     "30 days. Any 2xx is success, 202 too. The deadline is not confirmed.",
+     "30 days. Any 2xx is success, 202 too. 10 seconds to answer (only by a third party).",
      "`signature.secret` is `user:password` of the webhook's basic authentication; the HMAC inside "
      "each item is left to the upstream. A repeated notification has the same event code and PSP "
      "reference, but may differ elsewhere; another outcome (`success`) is another event. The "
      "window "
      "is the longest a route may have: a fifth above 30 days is not to be had.",
      "https://docs.adyen.com/development-resources/webhooks/troubleshoot and "
-     "/handle-webhook-events; the key: github.com/frain-dev/convoy, issue 1618",
+     "/handle-webhook-events; deadline: hookdeck.com; the key: github.com/frain-dev/convoy, issue "
+     "1618",
      "2026-11"},
     {"apify", "Apify",
      "key: [{header: X-Apify-Webhook-Dispatch-Id}, {fields: [eventType, eventData.actorRunId]}]\n"
@@ -203,7 +204,7 @@ const struct preset PRESETS[] = {
      "it is not confirmed that they are signed anew; Mailgun warns of being strict about it. "
      "`mode: queue` answers with 200.",
      "https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks, webhooks and securing "
-     "webhooks",
+     "webhooks; old time stamps in the field: github.com/beyondcode/laravel-mailbox, issue 93",
      "2026-11"},
     {"meta", "Meta: Facebook, Instagram, Messenger",
      "signature: {scheme: meta}\n"
