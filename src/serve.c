@@ -3,10 +3,10 @@
  * The main thread: config, log, metrics, shared stores, workers, the admin listener, signals, and
  * the orderly end.
  *
- *   start:  config -> certificates -> log -> metrics -> keys, sqlite -> workers (threads) -> [load
- * keys] -> listeners open -> ready end:    SIGTERM -> not ready -> (drain.delay) -> workers drain
- * and flush
- * -> join -> sqlite -> log
+ *   start:  config -> certificates -> log -> metrics -> keys, sqlite
+ *           -> workers (threads) -> [load keys] -> listeners open -> ready
+ *   end:    SIGTERM -> not ready -> (drain.delay) -> workers drain and flush
+ *           -> join -> sqlite -> log
  */
 #include "serve.h"
 

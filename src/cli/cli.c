@@ -11,52 +11,51 @@
 #define REPORT_BYTES (256u * 1024u)
 
 #define REMOTE_STATUSES                                                                            \
-    "Exit status: 0 done, 1 not done (no such event,\nits state forbids it, no answer, refused), " \
-    "2 "                                                                                           \
-    "bad usage, 78 bad configuration."
+    "Exit status: 0 done, 1 not done (no such event, its state forbids it, no answer,\n"           \
+    "refused), 2 bad usage, 78 bad configuration."
 
 static const struct command COMMANDS[] = {
     {"serve", "run the gateway",
-     "Runs in the foreground until SIGTERM or SIGINT, then drains. Exit status: 0 all was flushed, "
-     "1\nit could not start or records were lost, 2 bad usage, 78 bad configuration.",
+     "Runs in the foreground until SIGTERM or SIGINT, then drains.\n"
+     "Exit status: 0 all was flushed, 1 it could not start or records were lost, 2 bad usage,\n"
+     "78 bad configuration.",
      command_serve},
     {"check", "check a configuration file",
-     "Tells everything that is wrong with the file, each with its place and a hint, or what the "
-     "file\ncomes to. Nothing is connected to. Exit status: 0 good, 2 bad usage, 78 bad "
+     "Tells everything that is wrong with the file, each with its place and a hint, or what\n"
+     "the file comes to. Nothing is connected to.\n"
+     "Exit status: 0 good, 1 a certificate or key can't be used, 2 bad usage, 78 bad\n"
      "configuration.",
      command_check},
     {"key", "show the key of a request, and what would be done with it",
-     "Tells how a request's signature is, which rule of a route gives it its key, the key, and how "
-     "it\nwould end, as the gateway would have it. With --ask the running gateway says what its "
-     "store knows\nof the key, and nothing is changed there. The request is read as it goes over "
-     "the wire from\nstandard input, or made from --path, --header and --body. Exit status: 0 it "
-     "has a key, 1 it has\nnone or is not a request, 2 bad usage, 78 bad configuration.",
+     "Tells how a request's signature is, which rule of a route gives it its key, the key, and\n"
+     "how it would end, as the gateway would have it. With --ask the running gateway says what\n"
+     "its store knows of the key, and nothing is changed there. The request is read as it goes\n"
+     "over the wire from standard input, or made from --path, --header and --body.\n"
+     "Exit status: 0 it has a key, 1 it has none or is not a request, 2 bad usage, 78 bad\n"
+     "configuration.",
      command_key},
     {"events", "list events of a running gateway",
-     "Lists events out of the journal, newest first, as a table or as JSON, one event a line. The\n"
-     "gateway has to run: its admin listener is asked. Times are RFC 3339 "
-     "(2026-11-21T12:00:00Z), or for\nhow long ago (15m, 2h, 7d). " REMOTE_STATUSES,
+     "Lists events out of the journal, newest first, as a table or as JSON, one event a line.\n"
+     "The gateway has to run: its admin listener is asked. Times are RFC 3339\n"
+     "(2026-11-21T12:00:00Z), or for how long ago (15m, 2h, 7d).\n" REMOTE_STATUSES,
      command_events},
     {"show", "show one event with its attempts",
-     "Shows an event, its headers (credentials masked) and each attempt to deliver it; or its "
-     "body,\n"
-     "byte for byte. " REMOTE_STATUSES,
+     "Shows an event, its headers (credentials masked) and each attempt to deliver it; or its\n"
+     "body, byte for byte.\n" REMOTE_STATUSES,
      command_show},
     {"replay", "deliver events again",
-     "Queues one event, or those a filter finds (the oldest first), for delivery again: as the "
-     "same\n"
-     "event, with its id, or each as a new one. A filter's replays fall due at --rate. Nothing is\n"
-     "asked before: --dry-run counts. " REMOTE_STATUSES,
+     "Queues one event, or those a filter finds (the oldest first), for delivery again: as the\n"
+     "same event, with its id, or each as a new one. A filter's replays fall due at --rate.\n"
+     "Nothing is asked before: --dry-run counts.\n" REMOTE_STATUSES,
      command_replay},
     {"cancel", "give up events that wait",
      "Cancels one event, or those a filter finds: queued, dead and parked ones, and none whose\n"
-     "attempt is under way. A cancelled event can be replayed. " REMOTE_STATUSES,
+     "attempt is under way. A cancelled event can be replayed.\n" REMOTE_STATUSES,
      command_cancel},
     {"presets", "list what is known of webhook senders",
-     "Lists the presets, or shows one: its settings, what the route has to give beside it, what "
-     "the\nsender does, why it is set that way and where that was read. Exit status: 0 done, 1 "
-     "there "
-     "is none\nof that name, 2 bad usage.",
+     "Lists the presets, or shows one: its settings, what the route has to give beside it,\n"
+     "what the sender does, why it is set that way and where that was read.\n"
+     "Exit status: 0 done, 1 there is none of that name, 2 bad usage.",
      command_presets},
     {"version", "print the version", "Prints the version.", command_version},
 };

@@ -118,8 +118,10 @@ static const struct setting ROOT[] = {
      .standard = "64MiB",
      .min = MIB,
      .max = TIB,
-     .help = "Responses kept for `duplicate: replay` by the memory store; at the bound the oldest "
-             "are given up, and their duplicates get `ack`."},
+     .help =
+         "Responses kept for `duplicate: replay` by the memory store; at the bound new ones are "
+         "not, and their duplicates get `ack`. At twice that requests with a fingerprint get "
+         "503."},
     {.path = "dedup.l1.max_keys",
      .kind = SETTING_COUNT,
      CONF(l1_max_keys),

@@ -3,9 +3,8 @@
  * A client connection's life:
  *
  *   accepted -> IDLE -bytes-> HEAD -head-> BODY -complete-> BUSY -answered-> IDLE …
- *        \     ^                  \           \                  \
- *      ARRIVING |                  '-----------'------------------'--- last answer ---> LINGER ->
- * closed
+ *        \     ^                \            \               \
+ *      ARRIVING                  '------------'---------------'- last answer -> LINGER -> closed
  *
  * ARRIVING only where a PROXY header or TLS comes first; who the client is, is known after it.
  *
