@@ -7,6 +7,7 @@
 #include "courier_impl.h"
 
 #include "late_settle.h"
+#include "note.h"
 
 #define POLL_MS 1000u         /* other workers' and nodes' events are seen this late at most */
 #define TAKE_BYTES (4u << 20) /* of one take */
@@ -91,17 +92,25 @@ static struct delivery *find_held(const struct courier *courier, const struct uu
 }
 
 /* An event without an attempt may come from a gateway that died before it settled the claim; a
- * memory store died with it, and has loaded its keys from the journal. */
+ * memory store died with it, and has loaded its keys from the journal. Without memory for its note
+ * it is left alone: that another body passed for a copy would be worse than a repeat. */
 static void settle_taken(struct courier *courier, size_t route, const struct queue_event *event)
 {
     if (event->attempts > 0 || !event->has_key || courier_config(courier)->dedup != DEDUP_REDIS)
         return;
+    struct gateway *gateway = courier->gateway;
     struct late_event late = {.route = &courier_config(courier)->routes[route],
                               .event_id = event->event_id,
                               .key = event->key,
                               .received_at_ms = event->received_at_ms,
                               .window_ends_at_ms = event->window_ends_at_ms};
-    late_settle(courier->gateway, &late, NULL, NULL);
+    struct buf note;
+    buf_init(&note, NOTE_HEAD_LEN);
+    enum status status = note_of_body(late.route, gateway->digester, event->body, &note);
+    late.note = buf_slice(&note);
+    if (status == STATUS_OK)
+        late_settle(gateway, &late, NULL, NULL);
+    buf_done(&note);
 }
 
 /* True when it is here already: its lease had ended, and now it is ours again. What waits is made

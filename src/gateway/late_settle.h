@@ -13,6 +13,9 @@ struct late_event {
     struct uuid event_id;
     struct event_key key;
     uint64_t received_at_ms, window_ends_at_ms; /* wall clock */
+    /* What its claim kept; copied. Empty: what the claim has stays, and where the claim has ended
+     * copies can't be told from other bodies. */
+    struct slice note;
 };
 
 /* Settles; `over` (NULL is fine) runs once when the store has answered, perhaps inside the call.

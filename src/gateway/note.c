@@ -60,6 +60,16 @@ enum status note_begin(struct exchange *ex)
     return status == STATUS_OK && note_is_kept(ex->route) ? write_head(ex) : status;
 }
 
+enum status note_of_body(const struct route_opts *route, struct digester *digester,
+                         struct slice body, struct buf *note)
+{
+    struct note made = {.reply = {.status = 0}};
+    if (!compares(route))
+        return STATUS_OK;
+    enum status status = fingerprint_make(digester, body, &made.fingerprint);
+    return status == STATUS_OK ? note_write(&made, note) : status;
+}
+
 struct slice note_text(const struct exchange *ex)
 {
     return buf_len(&ex->note) > 0 ? buf_slice(&ex->note)

@@ -26,6 +26,11 @@ NODISCARD enum status note_identify(const struct route_opts *route, struct diges
 /* note_identify for ex->key, and the note's head. */
 NODISCARD enum status note_begin(struct exchange *ex);
 
+/* The note of a queue's event, made once more from its body (raw, as received): appended to `note`.
+ * Nothing where the route's queue keeps none. STATUS_UNAVAILABLE, STATUS_NO_MEMORY. */
+NODISCARD enum status note_of_body(const struct route_opts *route, struct digester *digester,
+                                   struct slice body, struct buf *note);
+
 /* Fills the note's head into a claim's, renewal's or release's op. */
 void note_give_head(struct exchange *ex, struct dedup_op *op);
 

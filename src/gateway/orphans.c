@@ -96,7 +96,8 @@ static void on_orphan(struct queue_orphans *page, const struct queue_orphan *orp
                                .event_id = orphan->event_id,
                                .key = orphan->key,
                                .received_at_ms = orphan->received_at_ms,
-                               .window_ends_at_ms = orphan->window_ends_at_ms};
+                               .window_ends_at_ms = orphan->window_ends_at_ms,
+                               .note = orphan->note};
     orphans->pending++;
     late_settle(gateway, &event, on_settled, orphans);
 }

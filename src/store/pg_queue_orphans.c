@@ -37,16 +37,22 @@ static const char page_text[] =
     "WITH seen AS MATERIALIZED (SELECT q.* FROM unnest($1) AS w (route)"
     " CROSS JOIN LATERAL (SELECT e.id, e.route, e.received_at, e.window_ends_at,"
     " e.next_attempt_at AS due, CASE WHEN e.attempts = 0 AND e.lease_until IS NOT NULL"
-    " AND e.window_ends_at > now() THEN e.key END AS key FROM event e"
-    " WHERE e.route = w.route AND e.state = 'queued' AND e.next_attempt_at <= now()"
-    " AND e.next_attempt_at >= $2"
-    " AND (e.next_attempt_at > $2 OR e.id > $3)"
-    " ORDER BY e.next_attempt_at, e.id LIMIT " EXAMINED_MAX ") AS q"
-    " ORDER BY q.due, q.id LIMIT " EXAMINED_MAX ")"
-    " SELECT p.id, p.route, p.key, p.received_at, p.window_ends_at, p.due, p.seen FROM"
-    " (SELECT s.*, row_number() OVER (ORDER BY s.due, s.id) AS place, count(*) OVER () AS seen"
-    " FROM seen s) AS p WHERE p.key IS NOT NULL OR p.place = p.seen"
-    " ORDER BY p.place LIMIT $4";
+    " AND e.window_ends_at > now() THEN e.key END AS key,"
+    " CASE WHEN octet_length(e.note) <= " TEXT(
+        ORPHAN_NOTE_MAX) " THEN e.note END AS note"
+                         " FROM event e"
+                         " WHERE e.route = w.route AND e.state = 'queued' AND e.next_attempt_at <= "
+                         "now()"
+                         " AND e.next_attempt_at >= $2"
+                         " AND (e.next_attempt_at > $2 OR e.id > $3)"
+                         " ORDER BY e.next_attempt_at, e.id LIMIT " EXAMINED_MAX ") AS q"
+                         " ORDER BY q.due, q.id LIMIT " EXAMINED_MAX ")"
+                         " SELECT p.id, p.route, p.key, p.received_at, p.window_ends_at, p.due, "
+                         "p.seen, p.note FROM"
+                         " (SELECT s.*, row_number() OVER (ORDER BY s.due, s.id) AS place, "
+                         "count(*) OVER () AS seen"
+                         " FROM seen s) AS p WHERE p.key IS NOT NULL OR p.place = p.seen"
+                         " ORDER BY p.place LIMIT $4";
 
 enum {
     ORPHAN_ID,
@@ -56,6 +62,7 @@ enum {
     ORPHAN_WINDOW_ENDS,
     ORPHAN_DUE,
     ORPHAN_SEEN,
+    ORPHAN_NOTE,
 };
 
 enum { STATEMENT_BEGIN = 1, STATEMENT_PAGE = 1 };
@@ -180,13 +187,18 @@ static bool is_orphan(const struct pg_result *rows, int row)
     return PQgetlength(rows, row, ORPHAN_KEY) == EVENT_KEY_BYTES;
 }
 
+static struct slice octets_at(const struct pg_result *rows, int row, int column)
+{
+    return slice_of(PQgetvalue(rows, row, column), (size_t)PQgetlength(rows, row, column));
+}
+
 static void tell_orphan(struct queue_orphans *op, const struct pg_result *rows, int row)
 {
     struct queue_orphan orphan = {
-        .route = slice_of(PQgetvalue(rows, row, ORPHAN_ROUTE),
-                          (size_t)PQgetlength(rows, row, ORPHAN_ROUTE)),
+        .route = octets_at(rows, row, ORPHAN_ROUTE),
         .received_at_ms = pg_ms_of_time((int64_t)number_at(rows, row, ORPHAN_RECEIVED)),
         .window_ends_at_ms = pg_ms_of_time((int64_t)number_at(rows, row, ORPHAN_WINDOW_ENDS)),
+        .note = octets_at(rows, row, ORPHAN_NOTE),
     };
     memcpy(orphan.event_id.bytes, PQgetvalue(rows, row, ORPHAN_ID), sizeof(orphan.event_id.bytes));
     memcpy(orphan.key.digest, PQgetvalue(rows, row, ORPHAN_KEY), EVENT_KEY_BYTES);

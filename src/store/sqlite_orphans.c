@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #define ROW                                                                                        \
-    "SELECT id, received_at, rowid, route, key, window_ends_at, state = 'queued', attempts"        \
+    "SELECT id, received_at, rowid, route, key, window_ends_at, state = 'queued', attempts, note"  \
     " FROM event INDEXED BY "
 #define DUE " WHERE state = 'queued' AND doubtful = 0 AND route = ?1 AND next_attempt_at "
 
@@ -33,7 +33,13 @@ enum {
     COLUMN_KEY,
     COLUMN_WINDOW,
     COLUMN_QUEUED,
-    COLUMN_ATTEMPTS
+    COLUMN_ATTEMPTS,
+    COLUMN_NOTE
+};
+
+struct sqlite_found {
+    struct queue_orphan orphan;
+    char note[ORPHAN_NOTE_MAX];
 };
 
 /* ---- rows ---- */
@@ -56,17 +62,29 @@ static bool is_orphan(const struct sqlite_look *look, const struct sqlite_db *db
            look->page.rowid <= look->page.newest;
 }
 
+static struct slice copy_note(struct sqlite3_stmt *row, char note[static ORPHAN_NOTE_MAX])
+{
+    struct slice read = sqlite_read_bytes(row, COLUMN_NOTE);
+    if (read.len == 0 || read.len > ORPHAN_NOTE_MAX)
+        return SLICE("");
+    memcpy(note, read.data, read.len);
+    return slice_of(note, read.len);
+}
+
 static void note_orphan(struct sqlite_look *look, struct sqlite3_stmt *row)
 {
     const struct queue_route *route = find_route(look->op, sqlite_read_bytes(row, COLUMN_ROUTE));
     if (!route)
         return;
-    struct queue_orphan *orphan = &look->found[look->count++];
-    *orphan = (struct queue_orphan){.event_id = look->page.id,
-                                    .route = route->name,
-                                    .received_at_ms = look->page.received_at_ms,
-                                    .window_ends_at_ms = sqlite_read_number(row, COLUMN_WINDOW)};
-    memcpy(orphan->key.digest, sqlite_read_bytes(row, COLUMN_KEY).data, EVENT_KEY_BYTES);
+    struct sqlite_found *found = &look->found[look->count++];
+    found->orphan = (struct queue_orphan){
+        .event_id = look->page.id,
+        .route = route->name,
+        .received_at_ms = look->page.received_at_ms,
+        .window_ends_at_ms = sqlite_read_number(row, COLUMN_WINDOW),
+        .note = copy_note(row, found->note),
+    };
+    memcpy(found->orphan.key.digest, sqlite_read_bytes(row, COLUMN_KEY).data, EVENT_KEY_BYTES);
 }
 
 static void see_row(struct sqlite_look *look, const struct sqlite_db *db, struct sqlite3_stmt *row)
@@ -201,7 +219,7 @@ void sqlite_look_begin(struct sqlite_look *look, struct queue_orphans *op)
 void sqlite_look_tell(struct sqlite_look *look, enum status status)
 {
     struct queue_orphans *op = look->op;
-    struct queue_orphan *found = look->found;
+    struct sqlite_found *found = look->found;
     look->op = NULL;
     look->found = NULL;
     op->status = status;
@@ -212,7 +230,7 @@ void sqlite_look_tell(struct sqlite_look *look, enum status status)
     if (status == STATUS_OK)
         look->at = look->page;
     for (uint32_t i = 0; i < count; i++)
-        op->orphan(op, &found[i]);
+        op->orphan(op, &found[i].orphan);
     free(found);
     op->ended(op);
 }

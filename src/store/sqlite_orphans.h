@@ -27,11 +27,13 @@ struct sqlite_place {
     int64_t rowid;           /* of the last row */
 };
 
+struct sqlite_found;
+
 struct sqlite_look {
     struct sqlite_request job;
     struct queue_orphans *op;     /* NULL: none */
     struct sqlite_place at, page; /* before the page under way; where that is */
-    struct queue_orphan *found;   /* room for op->limit */
+    struct sqlite_found *found;   /* room for op->limit */
     uint32_t count, rows_left;    /* found; still to be looked at */
 };
 

@@ -159,6 +159,16 @@ static bool is_orphan(const struct sim_queue *queue, const struct sim_event *eve
            event->due_ms <= now_ms(queue);
 }
 
+/* The fake journal has it. */
+static struct slice note_of(struct sim_queue *queue, const struct uuid *event_id)
+{
+    const struct sim_journal *journal = &container_of(queue, struct sim, queue)->journal;
+    for (size_t i = 0; i < journal->row_count; i++)
+        if (uuid_eq(&journal->rows[i].event_id, event_id))
+            return slice_str(journal->rows[i].note);
+    return SLICE("");
+}
+
 /* All of them, from the start; the fake tells what it was given as key. */
 static void answer_orphans(struct sim_queue *queue)
 {
@@ -174,7 +184,8 @@ static void answer_orphans(struct sim_queue *queue)
                                       .route = event->view.route,
                                       .key = event->view.key,
                                       .received_at_ms = event->view.received_at_ms,
-                                      .window_ends_at_ms = event->view.window_ends_at_ms};
+                                      .window_ends_at_ms = event->view.window_ends_at_ms,
+                                      .note = note_of(queue, &event->view.event_id)};
         orphans->orphan(orphans, &orphan);
     }
     orphans->ended(orphans);

@@ -2,6 +2,7 @@
 /*
  * Leases of queued events: renewed, lost, over, and those that a gateway which died has left.
  */
+#include "orphans.h"
 #include "queue_moves.h"
 
 Test(queue_lease, an_outcome_under_a_lost_lease_is_refused)
@@ -140,15 +141,22 @@ static void leave_orphan(struct sim *sim, const char *body)
     sim->dedup.mode[SIM_SETTLE] = SIM_NOW;
 }
 
-static struct sim *open_with_orphan(const char *body)
+static struct sim *open_with_orphan_of(const char *lines, const char *body)
 {
-    struct sim *sim = sim_open("    mode: queue\n    in_flight: conflict\n",
-                               "dedup: {store: redis, redis: {url: \"redis://127.0.0.1\"}}\n");
+    char text[256];
+    (void)snprintf(text, sizeof text, "    mode: queue\n    in_flight: conflict\n%s", lines);
+    struct sim *sim =
+        sim_open(text, "dedup: {store: redis, redis: {url: \"redis://127.0.0.1\"}}\n");
     sim->gateway.looked_back = on_looked_back;
     sim->queue.mode = SIM_DOWN;
     leave_orphan(sim, body);
     cr_assert_eq(status_of(sim, body), 409, "pending, and its owner is gone");
     return sim;
+}
+
+static struct sim *open_with_orphan(const char *body)
+{
+    return open_with_orphan_of("", body);
 }
 
 Test(queue_lease, the_claim_of_what_is_taken_over_is_settled)
@@ -177,4 +185,42 @@ Test(queue_lease, the_claim_of_what_lies_about_is_settled)
     sim_skip(sim, 60000);
     cr_assert_eq(looked_back, 1, "told once");
     sim_close(sim);
+}
+
+/* The claim has ended, and the fingerprint with it: who settles brings it along, since else another
+ * body would pass for a copy. */
+static void check_mismatch_after(void (*prepare)(struct sim *sim))
+{
+    const char *first = "{\"id\":1,\"amount\":1}", *other = "{\"id\":1,\"amount\":2}";
+    struct sim *sim =
+        open_with_orphan_of("    key: {json: [id]}\n    fingerprint: payload\n", first);
+    sim_skip(sim, 31000);
+    prepare(sim);
+    sim->queue.mode = SIM_NOW;
+    sim_skip(sim, 4000);
+    cr_assert_eq(status_of(sim, other), 422);
+    cr_assert_eq(status_of(sim, first), 200);
+    sim_close(sim);
+}
+
+static void let_nothing_be_taken(struct sim *sim)
+{
+    sim->gateway.courier->lanes[0].breaker =
+        (struct breaker){.state = BREAKER_OPEN, .until_ms = UINT64_MAX};
+}
+
+static void let_it_be_taken_only(struct sim *sim)
+{
+    sim->upstream.busy = true;
+    orphans_drain(sim->gateway.courier->orphans);
+}
+
+Test(queue_lease, the_fingerprint_of_what_lies_about_is_kept)
+{
+    check_mismatch_after(let_nothing_be_taken);
+}
+
+Test(queue_lease, the_fingerprint_of_what_is_taken_over_is_kept)
+{
+    check_mismatch_after(let_it_be_taken_only);
 }

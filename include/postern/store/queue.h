@@ -154,6 +154,9 @@ struct queue_upkeep {
     struct list link;
 };
 
+/* More than the note of a queue's event has, which is no response's. */
+#define ORPHAN_NOTE_MAX 256
+
 /* A queued event with a key whose first attempt never ended, under a lease that has. Borrowed for
  * the callback. */
 struct queue_orphan {
@@ -161,6 +164,7 @@ struct queue_orphan {
     struct slice route;
     struct event_key key;
     uint64_t received_at_ms, window_ends_at_ms; /* wall clock */
+    struct slice note; /* as recorded (journal.h), up to ORPHAN_NOTE_MAX: a longer one isn't told */
 };
 
 /* Finds orphans: whoever accepted them died, perhaps between the commit and the settling of the

@@ -25,8 +25,10 @@ struct taken {
 };
 
 struct told_orphan {
-    struct queue_orphan orphan; /* but for its route */
+    struct queue_orphan orphan; /* but for what is borrowed */
     char route[32];
+    size_t note_len;
+    uint8_t note_ends; /* its last octet */
 };
 
 struct queue_rig {

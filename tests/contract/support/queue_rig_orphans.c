@@ -23,6 +23,8 @@ static void on_orphan(struct queue_orphans *look, const struct queue_orphan *orp
     cr_assert_lt(qrig.orphan_count, TAKEN_MAX);
     struct told_orphan *told = &qrig.orphans[qrig.orphan_count++];
     told->orphan = *orphan;
+    told->note_len = orphan->note.len;
+    told->note_ends = told->note_len > 0 ? (uint8_t)orphan->note.data[told->note_len - 1] : 0;
     snprintf(told->route, sizeof told->route, "%.*s", (int)orphan->route.len, orphan->route.data);
 }
 

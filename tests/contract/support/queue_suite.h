@@ -53,6 +53,7 @@
 
 #define QUEUE_SUITE_ORPHANS(X)                                                                     \
     X(an_orphan_is_told_whole)                                                                     \
+    X(an_orphan_has_its_short_note)                                                                \
     X(no_orphans_where_there_are_none)                                                             \
     X(what_is_no_orphan_is_not_told)                                                               \
     X(a_leased_event_is_no_orphan)                                                                 \

@@ -38,6 +38,32 @@ QUEUE_CASE(an_orphan_is_told_whole)
     cr_assert_eq(look_again(0), 1, "it isn't told again");
 }
 
+/* Whoever settles the claim of an event has to keep what the claim kept. */
+QUEUE_CASE(an_orphan_has_its_short_note)
+{
+    static const size_t lengths[] = {1, 34, ORPHAN_NOTE_MAX, ORPHAN_NOTE_MAX + 1, 5000};
+    static char note[5000];
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        struct append append;
+        event_init(&append, "github");
+        append.record.lease_ms = SHORTEST_MS;
+        append.record.key.digest[0] = (uint8_t)i;
+        note[lengths[i] - 1] = (char)(200 + i);
+        append.record.note = slice_of(note, lengths[i]);
+        cr_assert_eq(append_now(&append), STATUS_OK);
+        note[lengths[i] - 1] = 0;
+    }
+    queue_bereave();
+    cr_assert_eq(look_for_github(0), 5);
+    for (size_t i = 0; i < 5; i++) {
+        const struct told_orphan *told = &qrig.orphans[i];
+        size_t number = told->orphan.key.digest[0];
+        bool is_short = lengths[number] <= ORPHAN_NOTE_MAX;
+        cr_expect_eq(told->note_len, is_short ? lengths[number] : 0, "%zu", number);
+        cr_expect_eq(told->note_ends, is_short ? 200 + number : 0, "%zu", number);
+    }
+}
+
 QUEUE_CASE(no_orphans_where_there_are_none)
 {
     cr_assert_eq(look_for_github(0), 0);
