@@ -57,9 +57,12 @@ static void print_misses(FILE *out, const struct explanation *told)
 {
     for (size_t i = 0; i < told->miss_count && told->route->key_count > 1; i++) {
         const struct key_rule *rule = &told->route->keys[i];
-        (void)fprintf(out, "miss    %zu of %zu: %s%s%.*s: ", i + 1, told->route->key_count,
+        (void)fprintf(out, "miss    %zu of %zu: %s%s%.*s", i + 1, told->route->key_count,
                       key_kind_text(rule->kind), rule->name.len > 0 ? " " : "", (int)rule->name.len,
                       rule->name.data);
+        for (size_t k = 0; k < rule->other_count; k++)
+            (void)fprintf(out, " or %.*s", (int)rule->others[k].len, rule->others[k].data);
+        (void)fputs(": ", out);
         print_miss(out, told->misses[i].miss, told->misses[i].json);
     }
 }

@@ -101,12 +101,25 @@ static void write_signature(struct json_writer *writer, const struct explanation
 
 /* ---- the key ---- */
 
+/* What else the header may be called; nothing for a rule with one name. */
+static void write_other_names(struct json_writer *writer, const struct key_rule *rule)
+{
+    if (rule->other_count == 0)
+        return;
+    json_name(writer, "other_names");
+    json_open(writer, '[');
+    for (size_t i = 0; i < rule->other_count; i++)
+        json_text(writer, rule->others[i]);
+    json_close(writer, ']');
+}
+
 static void write_rule(struct json_writer *writer, const struct key_rule *rule,
                        const struct explain_miss *miss)
 {
     json_open(writer, '{');
     json_member_text(writer, "kind", slice_str(key_kind_text(rule->kind)));
     json_member_optional(writer, "name", rule->name);
+    write_other_names(writer, rule);
     json_member_optional(writer, "miss", slice_str(miss ? key_miss_text(miss->miss) : NULL));
     if (miss && miss->miss == KEY_MISS_NOT_JSON)
         json_member_text(writer, "json", slice_str(json_result_text(miss->json)));

@@ -239,3 +239,13 @@ Test(explain, too_little_memory)
     cr_assert_eq(explain_make(config, NULL, &request, NOW_MS, &small, &told), STATUS_NO_MEMORY);
     arena_done(&small);
 }
+
+Test(explain, a_header_by_its_other_name)
+{
+    close_config();
+    open_config(
+        "  - {name: r, match: {path: /x}, upstream: a, key: {header: [svix-id, webhook-id]}}\n");
+    explain("POST /x HTTP/1.1\r\nHost: h\r\nwebhook-id: 7\r\n\r\n");
+    assert_tells("\"rules\":[{\"kind\":\"header\",\"name\":\"svix-id\","
+                 "\"other_names\":[\"webhook-id\"],\"miss\":null}],");
+}
