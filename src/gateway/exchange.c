@@ -227,23 +227,23 @@ static void empty(struct buf *buf)
     buf_trim(buf, EXCHANGE_KEEP_BYTES);
 }
 
-/* Back to the state of a new one, with the memory kept. */
+/* Back to the state of a new one, with the memory kept. In place: it is large. */
 static void recycle(struct exchange *ex)
 {
-    struct exchange fresh = {.gateway = ex->gateway,
-                             .arena = ex->arena,
-                             .body = ex->body,
-                             .text = ex->text,
-                             .held = ex->held,
-                             .note = ex->note,
-                             .first_note = ex->first_note};
-    *ex = fresh;
+    struct gateway *gateway = ex->gateway;
+    struct arena arena = ex->arena;
+    struct buf kept[] = {ex->body, ex->text, ex->held, ex->note, ex->first_note};
+    memset(ex, 0, sizeof *ex);
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        empty(&kept[i]);
+    ex->gateway = gateway;
+    ex->arena = arena;
     arena_reset(&ex->arena);
-    empty(&ex->body);
-    empty(&ex->text);
-    empty(&ex->held);
-    empty(&ex->note);
-    empty(&ex->first_note);
+    ex->body = kept[0];
+    ex->text = kept[1];
+    ex->held = kept[2];
+    ex->note = kept[3];
+    ex->first_note = kept[4];
 }
 
 struct exchange *exchange_new(struct gateway *gw, struct client *client)

@@ -193,12 +193,18 @@ static bool choose_fields(const struct exchange *ex, struct reply *reply)
     return true;
 }
 
-void note_keep_response(struct exchange *ex)
+/* Not part of its caller: most exchanges keep no response, and its room would be cleared for all.
+ */
+static void keep_response(struct exchange *ex)
 {
     struct note note = {.fingerprint = ex->fingerprint,
                         .reply = {.status = ex->status, .body = buf_slice(&ex->held)}};
-    if (!is_keepable(ex) || !ex->answer_complete || !choose_fields(ex, &note.reply))
-        return;
-    if (note_write(&note, &ex->note) != STATUS_OK)
+    if (choose_fields(ex, &note.reply) && note_write(&note, &ex->note) != STATUS_OK)
         buf_clear(&ex->note); /* too large with its fields, or no memory */
+}
+
+void note_keep_response(struct exchange *ex)
+{
+    if (is_keepable(ex) && ex->answer_complete)
+        keep_response(ex);
 }
