@@ -22,6 +22,7 @@ enum bucket { BUCKET_NEW, BUCKET_COPIES };
 struct ex_limits {
     struct exchange *ex;
     struct limit_op first, copies, back;
+    uint64_t asked_us;           /* when the first bucket was asked, monotonic */
     bool taken;                  /* from the first bucket, for certain */
     bool over;                   /* the first is empty */
     const struct limit_op *told; /* what the client is told of: the last that was answered */
@@ -153,6 +154,7 @@ static enum ex_state ask(struct exchange *ex)
 {
     if (prepare(ex) != STATUS_OK)
         return exchange_end(ex, OUTCOME_REJECTED_BUSY);
+    ex->limits->asked_us = ex->gateway->loop->clock.mono_us;
     if (submit(ex, &ex->limits->first, BUCKET_NEW, LIMIT_TAKE, on_first) == OP_PENDING)
         return EX_WAIT;
     return finish_admit(ex);
@@ -178,9 +180,10 @@ uint64_t deadline_limiter(const struct exchange *ex)
     return loop_now_ms(ex->gateway->loop) + config->redis.timeout_ms + LIMITER_MARGIN_MS;
 }
 
+/* If the first bucket has refused, that stays: it is the other one that limits nobody. */
 enum ex_state timeout_admit(struct exchange *ex)
 {
-    ex->limits->over = false;
+    (void)ex;
     return EX_VERIFY;
 }
 
@@ -208,10 +211,28 @@ enum ex_state limits_charge_copy(struct exchange *ex, enum outcome outcome)
     return ex->limits && ex->limits->taken ? EX_REPEAT : EX_RESPOND;
 }
 
+/* Its place in the cell ended recovered_us after it was asked for; what of that is past is made
+ * good already. Redis took it a little later than we asked: no more than that is withheld. */
+static uint64_t not_made_good_us(const struct exchange *ex)
+{
+    const struct limit_op *first = &ex->limits->first;
+    uint64_t passed_us = ex->gateway->loop->clock.mono_us - ex->limits->asked_us;
+    uint64_t left_us = first->recovered_us > passed_us ? first->recovered_us - passed_us : 0;
+    return left_us < first->opts.interval_us ? left_us : first->opts.interval_us;
+}
+
+static void give_back(struct exchange *ex)
+{
+    struct limit_op *back = &ex->limits->back;
+    back->back_us = not_made_good_us(ex);
+    if (back->back_us > 0)
+        (void)submit(ex, back, BUCKET_NEW, LIMIT_GIVE_BACK, on_given_back);
+}
+
 enum ex_state begin_repeat(struct exchange *ex)
 {
     struct ex_limits *limits = ex->limits;
-    (void)submit(ex, &limits->back, BUCKET_NEW, LIMIT_GIVE_BACK, on_given_back);
+    give_back(ex);
     if (submit(ex, &limits->copies, BUCKET_COPIES, LIMIT_TAKE, on_repeat) == OP_PENDING)
         return EX_WAIT;
     return finish_repeat(ex);

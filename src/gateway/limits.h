@@ -6,8 +6,8 @@
  *
  *   admit   takes from the first; where that is empty it takes from the second, and the request
  *           goes on "over the rate": it will be answered if it turns out to be a copy
- *   repeat  it is a copy after all, and was not over the rate: gives back to the first and takes
- *           from the second
+ *   repeat  it is a copy after all, and was not over the rate: gives back to the first what time
+ * has not made good meanwhile, and takes from the second
  *
  * Local rates are asked before the body is received, shared ones (an op to Redis) after it. Who
  * can't be asked in time limits nobody.

@@ -27,9 +27,9 @@ void limit_tell(struct limit_op *op, bool allowed, uint64_t lead_us)
 }
 
 /* Never below now: what is past is as good as now. */
-static void give_back(uint64_t *arrival_us, uint64_t interval_us, uint64_t now_us)
+static void give_back(uint64_t *arrival_us, uint64_t back_us, uint64_t now_us)
 {
-    *arrival_us = *arrival_us - now_us > interval_us ? *arrival_us - interval_us : now_us;
+    *arrival_us = *arrival_us - now_us > back_us ? *arrival_us - back_us : now_us;
 }
 
 void limit_cell_run(uint64_t *arrival_us, struct limit_op *op, uint64_t now_us)
@@ -41,7 +41,7 @@ void limit_cell_run(uint64_t *arrival_us, struct limit_op *op, uint64_t now_us)
     if (*arrival_us > limit_us)
         *arrival_us = limit_us;
     if (op->verb == LIMIT_GIVE_BACK)
-        give_back(arrival_us, op->opts.interval_us, now_us);
+        give_back(arrival_us, op->back_us, now_us);
     else if (limit_us - *arrival_us >= op->opts.interval_us)
         *arrival_us += op->opts.interval_us;
     else

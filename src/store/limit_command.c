@@ -7,23 +7,27 @@
 #include "limit_cell.h"
 #include "resp.h"
 
+#include <assert.h>
+
 #define ID_HEX (2 * LIMIT_ID_BYTES)
 #define KEY_EXTRA (sizeof ":limit:{}" - 1 + ID_HEX)
 #define COMMAND_MAX                                                                                \
     256u /* fixed words, hash and numbers, without the key's prefix and the source */
 
-/* Arguments: interval, reach, and 1 for a take. The answer is how far the arrival lies ahead, as a
- * negative number when refused (then it is never 0: something is in the way). The key lives a
- * millisecond longer than the cell is busy, since Redis counts its life in whole ones. */
+/* Arguments: interval, reach, and what is given back, 0 for a take. The answer is how far the
+ * arrival lies ahead, as a negative number when refused (then it is never 0: something is in the
+ * way). The key lives a millisecond longer than the cell is busy, since Redis counts its life in
+ * whole ones. */
 static const char script_source[] =
     "local t=redis.call('TIME') "
     "local now=t[1]*1000000+t[2] "
     "local interval=tonumber(ARGV[1]) "
     "local reach=tonumber(ARGV[2]) "
+    "local back=tonumber(ARGV[3]) "
     "local was=tonumber(redis.call('GET',KEYS[1]) or '') or 0 "
     "local lead=math.max(0,math.min(was-now,reach)) "
     "local allowed=true "
-    "if ARGV[3]~='1' then lead=math.max(0,lead-interval) "
+    "if back>0 then lead=math.max(0,lead-back) "
     "elseif lead+interval<=reach then lead=lead+interval "
     "else allowed=false end "
     "if lead==0 then redis.call('DEL',KEYS[1]) "
@@ -65,6 +69,7 @@ static char *put_key(const struct limit_commands *commands, char *at, const stru
 char *limit_command_put(const struct limit_commands *commands, char *at, const struct limit_op *op)
 {
     const struct redis_script *script = &commands->script;
+    assert(op->verb == LIMIT_TAKE || op->back_us > 0);
     at = resp_raw(at, SLICE("*7\r\n"));
     at = resp_bulk(at, op->resent ? SLICE("EVAL") : SLICE("EVALSHA"));
     at = resp_bulk(at, op->resent ? script->source : slice_of(script->sha, sizeof script->sha));
@@ -72,7 +77,7 @@ char *limit_command_put(const struct limit_commands *commands, char *at, const s
     at = put_key(commands, at, op);
     at = resp_number(at, op->opts.interval_us);
     at = resp_number(at, limit_reach_us(&op->opts));
-    return resp_number(at, op->verb == LIMIT_TAKE);
+    return resp_number(at, op->verb == LIMIT_TAKE ? 0 : op->back_us);
 }
 
 enum limit_taken limit_command_take(struct limit_op *op, const struct redis_reply *reply)

@@ -11,11 +11,12 @@
  *   link down -> all of `waiting`, and whatever is submitted, answered by the table
  *
  * An op that the server runs although the table has answered it counts in both: no harm, it errs
- * on the strict side.
+ * on the strict side. So does what should be given back to a server that can't be asked.
  */
 #include <postern/store/backends.h>
 
 #include "limit_answer.h"
+#include "limit_cell.h"
 #include "limit_command.h"
 #include "redis_link.h"
 
@@ -82,9 +83,22 @@ static struct limit_op *take_first(struct redis_limiter *redis)
 
 /* ---- answers ---- */
 
+/* What Redis has taken is not the table's to give back: it answers as if the cell was idle. */
+static void let_table_answer(struct redis_limiter *redis, struct limit_op *op)
+{
+    uint64_t now_us = redis->loop->clock.mono_us, idle_us = 0;
+    if (!op->shared || op->verb == LIMIT_TAKE) {
+        limit_answer_locally(&redis->base.stats, redis->table, op, now_us);
+        return;
+    }
+    limit_cell_run(&idle_us, op, now_us);
+    op->local = true;
+    limit_count(&redis->base.stats, op);
+}
+
 static void answer_locally(struct redis_limiter *redis, struct limit_op *op)
 {
-    limit_answer_locally(&redis->base.stats, redis->table, op, redis->loop->clock.mono_us);
+    let_table_answer(redis, op);
     op->answered(op);
 }
 
@@ -247,7 +261,7 @@ static enum op_status redis_submit(struct limiter *limiter, struct limit_op *op)
     op->resent = false;
     if (may_send && send_op(redis, op))
         return OP_PENDING;
-    limit_answer_locally(&limiter->stats, redis->table, op, redis->loop->clock.mono_us);
+    let_table_answer(redis, op);
     return OP_READY;
 }
 

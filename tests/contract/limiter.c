@@ -73,6 +73,22 @@ CONTRACT(what_is_given_back_can_be_taken_again)
     cr_assert_eq(lrig.limiter->stats.refused, 1);
 }
 
+CONTRACT(a_part_may_be_given_back)
+{
+    static struct asking asking;
+    for (uint32_t i = 1; i <= slow.burst; i++)
+        is_allowed(take(1, slow), slow.burst - i);
+    asking_init(&asking, 1, slow, LIMIT_GIVE_BACK);
+    asking.op.back_us = LONG_US / 2;
+    if (asking_submit(&asking))
+        asking_await(&asking);
+    cr_assert(asking.op.allowed && asking.op.remaining == 0);
+    struct limit_op op = take(1, slow);
+    cr_assert_not(op.allowed);
+    cr_assert_leq(op.wait_us, LONG_US / 2);
+    cr_assert_gt(op.wait_us, LONG_US / 2 - 1000000);
+}
+
 CONTRACT(giving_back_never_earns_more_than_the_burst)
 {
     is_allowed(give_back(1, slow), slow.burst);

@@ -178,6 +178,45 @@ Test(limiter_redis, what_was_pending_is_answered_by_the_table)
     is_local(asking.op);
 }
 
+/* The table's cell of the client, of which nothing is left, and what it says after a give-back. */
+static void check_not_given_back_by_the_table(struct asking *asking)
+{
+    cr_assert(asking->op.allowed && asking->op.local);
+    struct limit_op op = take(1, slow);
+    cr_assert(op.local && !op.allowed, "the table gave nothing for it");
+}
+
+Test(limiter_redis, what_redis_took_the_table_does_not_give_back)
+{
+    struct asking asking;
+    use_up();
+    redis_server_kill(&lrig.server);
+    limit_rig_run_until(limit_is_local);
+    for (uint32_t i = 0; i < slow.burst; i++)
+        is_local(take(1, slow));
+    asking_init(&asking, 1, slow, LIMIT_GIVE_BACK);
+    cr_assert_not(asking_submit(&asking));
+    check_not_given_back_by_the_table(&asking);
+}
+
+Test(limiter_redis, nor_what_was_to_be_given_back_when_the_server_died)
+{
+    struct asking asking;
+    use_up();
+    for (uint32_t i = 0; i < slow.burst; i++) {
+        asking_init(&asking, 1, slow, LIMIT_TAKE);
+        asking.op.shared = false;
+        cr_assert_not(asking_submit(&asking));
+        cr_assert(asking.op.allowed);
+    }
+    redis_server_signal(&lrig.server, SIGSTOP);
+    asking_init(&asking, 1, slow, LIMIT_GIVE_BACK);
+    cr_assert(asking_submit(&asking));
+    redis_server_kill(&lrig.server);
+    asking_await(&asking);
+    check_not_given_back_by_the_table(&asking);
+}
+
 #define SOME 50u
 static struct asking some[SOME];
 

@@ -164,6 +164,42 @@ Test(limits, a_copy_in_flight_is_charged_as_a_copy)
     sim_close(sim);
 }
 
+/* Else whoever keeps copies parked could save up bursts, and spend them all at once. */
+Test(limits, what_time_has_made_good_is_not_given_back_as_well)
+{
+    struct sim *sim = sim_open(LOCAL, "");
+    struct sim_client *first = sim_post(sim, "event", "");
+    struct sim_client *copy = sim_post(sim, "event", "");
+    sim_pass(sim, 4000);
+    cr_assert_eq(copy->ex->state, EX_PARK);
+    use_up(sim);
+    sim_answer(sim, 0, 200, "ok");
+    sim_pass(sim, 100);
+    cr_assert(sim_got(copy, "Postern-Outcome: duplicate\r\n"), "%s", copy->sent);
+    cr_assert_eq(post(sim, "third", ""), 429);
+    cr_assert_eq(sim->limiter.calls[LIMIT_GIVE_BACK], 0);
+    sim_client_free(first);
+    sim_client_free(copy);
+    sim_close(sim);
+}
+
+/* Two at 0 s, the second of which is the copy's: by 1.5 s half of it is made good. */
+Test(limits, the_rest_is_given_back)
+{
+    struct sim *sim = sim_open(LOCAL, "");
+    struct sim_client *first = sim_post(sim, "event", "");
+    struct sim_client *copy = sim_post(sim, "event", "");
+    sim_pass(sim, 1500);
+    sim_answer(sim, 0, 200, "ok");
+    sim_pass(sim, 10);
+    cr_assert_eq(sim->limiter.calls[LIMIT_GIVE_BACK], 1);
+    use_up(sim);
+    cr_assert_eq(post(sim, "third", ""), 429);
+    sim_client_free(first);
+    sim_client_free(copy);
+    sim_close(sim);
+}
+
 Test(limits, a_conflict_in_flight_is_charged_as_a_copy)
 {
     struct sim *sim = sim_open(LOCAL "    in_flight: conflict\n", "");
@@ -347,6 +383,24 @@ Test(limits_shared, who_does_not_answer_limits_nobody)
     sim_limiter_flush(sim);
     cr_assert_eq(sim->gateway.exchanges, 0);
     sim_client_free(client);
+    sim_close(sim);
+}
+
+/* The first bucket did answer: only copies may pass, since theirs did not. */
+Test(limits_shared, who_was_refused_before_the_silence_stays_so)
+{
+    struct sim *sim = open_shared();
+    struct sim_client *client = sim_post(sim, "third", "");
+    struct sim_client *copy = sim_post(sim, "first", "");
+    sim_limiter_flush(sim);
+    sim_pass(sim, LIMITER_TIMEOUT_MS);
+    cr_assert_eq(sim_status(client), 429, "%s", client->sent);
+    cr_assert(sim_got(client, "RateLimit: \"default\""), "%s", client->sent);
+    cr_assert_eq(sim_status(copy), 200);
+    cr_assert(sim_got(copy, "RateLimit: \"default\";r=0"), "what was answered: %s", copy->sent);
+    sim_limiter_flush(sim);
+    sim_client_free(client);
+    sim_client_free(copy);
     sim_close(sim);
 }
 

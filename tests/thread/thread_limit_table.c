@@ -34,7 +34,9 @@ static pthread_barrier_t line;
 
 static struct limit_op op_of(uint32_t client, enum limit_verb verb)
 {
-    struct limit_op op = {.opts = {.interval_us = INTERVAL_US, .burst = BURST}, .verb = verb};
+    struct limit_op op = {.opts = {.interval_us = INTERVAL_US, .burst = BURST},
+                          .verb = verb,
+                          .back_us = verb == LIMIT_GIVE_BACK ? INTERVAL_US : 0};
     memcpy(op.id, &client, sizeof client);
     return op;
 }

@@ -29,7 +29,8 @@ struct limit_opts {
 enum limit_verb {
     LIMIT_TAKE, /* one more, if the rate allows it */
     /* One that was taken did not count after all; always allowed. To be asked of whoever answered
-     * the take: `shared` is true only if the take's was and its `local` is not. */
+     * the take: `shared` is true only if the take's was and its `local` is not. When Redis, which
+     * took it, can't be asked, it is gone. */
     LIMIT_GIVE_BACK,
 };
 
@@ -38,6 +39,9 @@ struct limit_op {
     uint8_t id[LIMIT_ID_BYTES]; /* a digest of route, bucket and client */
     struct limit_opts opts;
     enum limit_verb verb;
+    /* GIVE_BACK: how much of the interval; > 0, and no more of it than time has not made good since
+     * the take, or who gives back late could have its burst twice */
+    uint64_t back_us;
     bool shared;                           /* false: the local table, always OP_READY */
     void (*answered)(struct limit_op *op); /* only if the submit said OP_PENDING: once */
     /* out */

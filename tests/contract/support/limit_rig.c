@@ -124,6 +124,8 @@ void asking_init(struct asking *asking, uint64_t number, struct limit_opts opts,
     *asking = (struct asking){
         .op = {.opts = opts, .verb = verb, .shared = true, .answered = on_answered},
     };
+    if (verb == LIMIT_GIVE_BACK)
+        asking->op.back_us = opts.interval_us;
     memcpy(asking->op.id, &number, sizeof number);
 }
 

@@ -13,6 +13,7 @@ static inline struct limit_op limit_op_of(uint64_t number, uint64_t interval_us,
     struct limit_op op = {
         .opts = {.interval_us = interval_us, .burst = burst},
         .verb = verb,
+        .back_us = verb == LIMIT_GIVE_BACK ? interval_us : 0,
         /* outputs that no answer gives */
         .wait_us = UINT64_MAX,
         .remaining = UINT32_MAX,

@@ -87,6 +87,18 @@ Test(limit_cell, a_take_that_is_given_back_never_was)
     is_told(run(&cell, LIMIT_TAKE, 1000, 2, START_US), false, 0, 1000, 2000);
 }
 
+Test(limit_cell, a_part_may_be_given_back)
+{
+    uint64_t cell = 0;
+    is_told(run(&cell, LIMIT_TAKE, 1000, 2, START_US), true, 1, 0, 1000);
+    is_told(run(&cell, LIMIT_TAKE, 1000, 2, START_US), true, 0, 0, 2000);
+    struct limit_op op = limit_op_of(1, 1000, 2, LIMIT_GIVE_BACK);
+    op.back_us = 400;
+    limit_cell_run(&cell, &op, START_US);
+    is_told(op, true, 0, 0, 1600);
+    is_told(run(&cell, LIMIT_TAKE, 1000, 2, START_US), false, 0, 600, 1600);
+}
+
 Test(limit_cell, giving_back_never_earns_more_than_the_burst)
 {
     uint64_t cell = 0;

@@ -32,14 +32,15 @@ Test(limit_command, a_take)
                        SLICE("*7\r\n$7\r\nEVALSHA\r\n"
                              "$40\r\nffffffffffffffffffffffffffffffffffffffff\r\n$1\r\n1\r\n"
                              "$44\r\np:x:limit:{efcdab89674523010000000000000000}\r\n"
-                             "$4\r\n1000\r\n$4\r\n7000\r\n$1\r\n1\r\n")));
+                             "$4\r\n1000\r\n$4\r\n7000\r\n$1\r\n0\r\n")));
 }
 
 Test(limit_command, a_give_back)
 {
     struct limit_op op = limit_op_of(1, 1000, 7, LIMIT_GIVE_BACK);
+    op.back_us = 999;
     struct slice text = command_of(&op);
-    cr_assert(slice_eq(slice_skip(text, text.len - 7), SLICE("$1\r\n0\r\n")));
+    cr_assert(slice_eq(slice_skip(text, text.len - 9), SLICE("$3\r\n999\r\n")));
 }
 
 Test(limit_command, the_source_goes_along_when_it_is_sent_again)
@@ -57,6 +58,9 @@ Test(limit_command, the_largest_numbers_fit)
     struct limit_op op = limit_op_of(UINT64_MAX, LIMIT_REACH_MAX_US, UINT32_MAX, LIMIT_TAKE);
     (void)command_of(&op);
     op.resent = true;
+    (void)command_of(&op);
+    op.verb = LIMIT_GIVE_BACK;
+    op.back_us = LIMIT_REACH_MAX_US;
     (void)command_of(&op);
 }
 
