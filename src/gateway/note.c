@@ -164,13 +164,14 @@ bool note_waits(const struct exchange *ex)
     return is_keepable(ex) && !ex->answer_complete && route_is_success(ex->route, ex->status);
 }
 
-/* Without its type and coding a body can't be read, whatever the route lists. */
+/* Without its type, coding and range a body can't be read, whatever the route lists. */
 static bool is_chosen(const struct replay_opts *replay, const struct http_field *field)
 {
     if (field->hop_by_hop || field->id == FIELD_POSTERN || field->id == FIELD_CONTENT_LENGTH ||
         field->id == FIELD_DATE || slice_ieq(field->name, SLICE("Set-Cookie")))
         return false;
-    if (field->id == FIELD_CONTENT_TYPE || field->id == FIELD_CONTENT_ENCODING)
+    if (field->id == FIELD_CONTENT_TYPE || field->id == FIELD_CONTENT_ENCODING ||
+        slice_ieq(field->name, SLICE("Content-Range")))
         return true;
     for (size_t i = 0; i < replay->header_count; i++)
         if (slice_ieq(field->name, replay->headers[i]))

@@ -194,6 +194,21 @@ Test(replay, a_copy_gets_the_first_response)
     sim_close(sim);
 }
 
+/* Without it a part would pass for the whole (RFC 9110 15.3.7). */
+Test(replay, a_part_says_that_it_is_one)
+{
+    struct sim *sim = sim_open(REPLAY, "");
+    add_field(sim, "content-range", "bytes 0-3/99", FIELD_OTHER);
+    struct sim_client *first = sim_post(sim, "body", ID);
+    sim_answer(sim, 0, 206, "part");
+    struct sim_client *copy = sim_post(sim, "body", ID);
+    cr_assert_eq(sim_status(copy), 206);
+    cr_assert(sim_got(copy, "content-range: bytes 0-3/99\r\n"), "%s", copy->sent);
+    sim_client_free(first);
+    sim_client_free(copy);
+    sim_close(sim);
+}
+
 /* The answer is whole before the journal and the store hear of it, and the client hears last. */
 Test(replay, the_answer_is_waited_for)
 {
