@@ -16,8 +16,8 @@ size_t request_header(const void *headers, struct slice name, struct slice *ret_
 bool request_header_at(const void *headers, struct slice name, size_t i, struct slice *ret_value);
 
 /* What policy is asked about a request of a route; everything is borrowed. `decoded` is where a
- * packed body is unpacked to; `now_ms` is when the request came; `secret` is the one that fitted the
- * request's signature: a sender that validates an address may still know only the old one. */
+ * packed body is unpacked to; `now_ms` is when the request came; `secret` is the one that fitted
+ * the request's signature: a sender that validates an address may still know only the old one. */
 struct key_input request_key_input(const struct route_opts *route, const struct http_head *head,
                                    struct slice body, struct buf *decoded);
 struct verify_input request_verify_input(const struct http_head *head, struct slice body,
