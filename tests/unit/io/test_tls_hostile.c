@@ -68,6 +68,45 @@ Test(tls_hostile, a_flood_of_key_updates_that_want_an_answer)
     assert_flood_ends(true);
 }
 
+static void open_pair_of_1_2(void)
+{
+    begin_pair("a.test");
+    forge_ask_for_1_2();
+    run_until(both_answered);
+    cr_assert_eq(server.connect_status, STATUS_OK, "%s", stream_trouble(&server.stream));
+    forge_take_keys_of_1_2();
+}
+
+static void forge_client_hello(void)
+{
+    forge_record_of_1_2(FORGE_HANDSHAKE, "\x01\0\0", 4);
+}
+
+/* Each is answered by an alert; one is no harm. */
+Test(tls_hostile, renegotiation_is_refused)
+{
+    open_pair_of_1_2();
+    forge_client_hello();
+    forge_record_of_1_2(FORGE_DATA, "x", 1);
+    forge_send(descriptor_of(&client));
+    run_until(server_has_bytes);
+    cr_assert_eq(server.ended, 0, "%s", stream_trouble(&server.stream));
+    end_pair();
+}
+
+Test(tls_hostile, a_flood_of_renegotiations)
+{
+    open_pair_of_1_2();
+    for (size_t i = 0; i < FLOOD; i++)
+        forge_client_hello();
+    forge_send(descriptor_of(&client));
+    run_until(server_ended);
+    cr_assert_eq(server.end, STREAM_END_RESET);
+    cr_assert_not_null(strstr(stream_trouble(&server.stream), "too many"), "%s",
+                       stream_trouble(&server.stream));
+    end_pair();
+}
+
 #define ROUNDS 20u
 #define ROUND_RECORDS 1024u
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Records no library would send, sealed with the true keys of a connection (TLS 1.3,
- * TLS_AES_128_GCM_SHA256): what a hostile peer says once it has shaken hands. The keys come out of
- * the key log of one of the test's own ends.
+ * Records no library would send, sealed with the true keys of a connection (AES-128-GCM): what a
+ * hostile peer says once it has shaken hands. The keys of TLS 1.3 come out of the key log of one of
+ * the test's own ends, those of 1.2 out of its session.
  */
 #ifndef POSTERN_TESTS_IO_TLS_FORGE_H
 #define POSTERN_TESTS_IO_TLS_FORGE_H
@@ -16,6 +16,7 @@
 #include <openssl/ssl.h>
 
 #define FORGE_SUITE "TLS_AES_128_GCM_SHA256"
+#define FORGE_SUITE_1_2 "ECDHE-ECDSA-AES128-GCM-SHA256"
 #define FORGE_SECRET_BYTES 32u
 #define FORGE_KEY_BYTES 16u
 #define FORGE_IV_BYTES 12u
@@ -34,6 +35,39 @@ struct forge {
 
 static struct forge forge;
 
+static inline SSL *forge_session(void)
+{
+    cr_assert_not_null(client.stream.gate);
+    return ((struct gate *)client.stream.gate)->tls;
+}
+
+/* Runs a key derivation of OpenSSL's. */
+static inline void forge_derive(const char *name, const OSSL_PARAM *params,
+                                unsigned char *ret_bytes, size_t len)
+{
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, name, NULL);
+    EVP_KDF_CTX *context = EVP_KDF_CTX_new(kdf);
+    cr_assert_eq(EVP_KDF_derive(context, ret_bytes, len, params), 1);
+    EVP_KDF_CTX_free(context);
+    EVP_KDF_free(kdf);
+}
+
+/* Seals `plain` to `ret_sealed`, with the tag behind it. */
+static inline void forge_seal(const unsigned char *nonce, const unsigned char *header,
+                              size_t header_len, const unsigned char *plain, size_t len,
+                              unsigned char *ret_sealed)
+{
+    int done;
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    EVP_EncryptInit_ex(cipher, EVP_aes_128_gcm(), NULL, forge.key, nonce);
+    EVP_EncryptUpdate(cipher, NULL, &done, header, (int)header_len);
+    EVP_EncryptUpdate(cipher, ret_sealed, &done, plain, (int)len);
+    EVP_EncryptFinal_ex(cipher, ret_sealed + done, &done);
+    cr_assert_eq(
+        EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_GCM_GET_TAG, FORGE_TAG_BYTES, ret_sealed + len), 1);
+    EVP_CIPHER_CTX_free(cipher);
+}
+
 /* HKDF-Expand-Label of RFC 8446 7.1, without a context. */
 static inline void forge_expand(const char *label, unsigned char *ret_bytes, size_t len)
 {
@@ -42,8 +76,6 @@ static inline void forge_expand(const char *label, unsigned char *ret_bytes, siz
     char digest[] = "SHA256";
     int label_len = snprintf((char *)info + 3, sizeof info - 4, "tls13 %s", label);
     info[2] = (unsigned char)label_len;
-    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
-    EVP_KDF_CTX *context = EVP_KDF_CTX_new(kdf);
     const OSSL_PARAM params[] = {
         OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
         OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
@@ -51,9 +83,7 @@ static inline void forge_expand(const char *label, unsigned char *ret_bytes, siz
         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, (size_t)label_len + 4),
         OSSL_PARAM_construct_end(),
     };
-    cr_assert_eq(EVP_KDF_derive(context, ret_bytes, len, params), 1);
-    EVP_KDF_CTX_free(context);
-    EVP_KDF_free(kdf);
+    forge_derive("HKDF", params, ret_bytes, len);
 }
 
 static inline void forge_take_secret(void)
@@ -81,8 +111,7 @@ static inline void forge_on_key_log(const SSL *ssl, const char *line)
 /* Listens in on the client of a pair that has begun, whose direction `label` names. */
 static inline void forge_listen_in(const char *label)
 {
-    SSL *ssl = client.stream.gate ? ((struct gate *)client.stream.gate)->tls : NULL;
-    cr_assert_not_null(ssl);
+    SSL *ssl = forge_session();
     forge.label = label;
     cr_assert_eq(SSL_set_ciphersuites(ssl, FORGE_SUITE), 1);
     SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), forge_on_key_log);
@@ -94,7 +123,6 @@ static inline void forge_record(enum forge_type type, const void *content, size_
     unsigned char plain[512], nonce[FORGE_IV_BYTES], *record = forge.bytes + forge.len;
     size_t body = len + 1 + FORGE_TAG_BYTES;
     const unsigned char header[] = {23, 3, 3, (unsigned char)(body >> 8), (unsigned char)body};
-    int done;
     cr_assert_lt(len, sizeof plain);
     cr_assert_leq(forge.len + sizeof header + body, sizeof forge.bytes);
     memcpy(plain, content, len);
@@ -104,15 +132,7 @@ static inline void forge_record(enum forge_type type, const void *content, size_
         nonce[sizeof nonce - 1 - i] ^= (unsigned char)(forge.sequence >> 8 * i);
     forge.sequence++;
     memcpy(record, header, sizeof header);
-    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
-    EVP_EncryptInit_ex(cipher, EVP_aes_128_gcm(), NULL, forge.key, nonce);
-    EVP_EncryptUpdate(cipher, NULL, &done, header, sizeof header);
-    EVP_EncryptUpdate(cipher, record + sizeof header, &done, plain, (int)len + 1);
-    EVP_EncryptFinal_ex(cipher, record + sizeof header + done, &done);
-    cr_assert_eq(EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_GCM_GET_TAG, FORGE_TAG_BYTES,
-                                     record + sizeof header + len + 1),
-                 1);
-    EVP_CIPHER_CTX_free(cipher);
+    forge_seal(nonce, header, sizeof header, plain, len + 1, record + sizeof header);
     forge.len += sizeof header + body;
 }
 
@@ -125,6 +145,55 @@ static inline void forge_key_update(bool wants_answer)
     forge_expand("traffic upd", next, sizeof next);
     memcpy(forge.secret, next, sizeof next);
     forge_take_secret();
+}
+
+/* ---- TLS 1.2 ---- */
+
+/* Has the client of a pair that has begun speak it. */
+static inline void forge_ask_for_1_2(void)
+{
+    cr_assert_eq(SSL_set_max_proto_version(forge_session(), TLS1_2_VERSION), 1);
+    cr_assert_eq(SSL_set_cipher_list(forge_session(), FORGE_SUITE_1_2), 1);
+}
+
+/* Takes the client's keys, after the handshake; its Finished was the first record under them. */
+static inline void forge_take_keys_of_1_2(void)
+{
+    unsigned char master[48], block[2 * FORGE_KEY_BYTES + 8], seed[64];
+    char digest[] = "SHA256", label[] = "key expansion";
+    cr_assert_eq(SSL_SESSION_get_master_key(SSL_get_session(forge_session()), master, 48), 48);
+    cr_assert_eq(SSL_get_server_random(forge_session(), seed, 32), 32);
+    cr_assert_eq(SSL_get_client_random(forge_session(), seed + 32, 32), 32);
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, master, sizeof master),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, label, sizeof label - 1),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, seed, sizeof seed),
+        OSSL_PARAM_construct_end(),
+    };
+    forge_derive("TLS1-PRF", params, block, sizeof block);
+    memcpy(forge.key, block, FORGE_KEY_BYTES);
+    memcpy(forge.iv, block + 2 * FORGE_KEY_BYTES, 4);
+    forge.sequence = 1;
+}
+
+static inline void forge_record_of_1_2(enum forge_type type, const void *content, size_t len)
+{
+    size_t body = 8 + len + FORGE_TAG_BYTES;
+    unsigned char nonce[FORGE_IV_BYTES], *record = forge.bytes + forge.len;
+    const unsigned char header[] = {(unsigned char)type, 3, 3, 0, (unsigned char)body};
+    unsigned char known[13] = {[8] = (unsigned char)type, 3, 3, 0, (unsigned char)len};
+    cr_assert_lt(body, 256);
+    cr_assert_leq(forge.len + sizeof header + body, sizeof forge.bytes);
+    for (size_t i = 0; i < 8; i++)
+        known[7 - i] = (unsigned char)(forge.sequence >> 8 * i);
+    forge.sequence++;
+    memcpy(nonce, forge.iv, 4);
+    memcpy(nonce + 4, known, 8);
+    memcpy(record, header, sizeof header);
+    memcpy(record + sizeof header, known, 8);
+    forge_seal(nonce, known, sizeof known, content, len, record + sizeof header + 8);
+    forge.len += sizeof header + body;
 }
 
 /* Gives what was made to the socket, behind the back of the stream. */
