@@ -299,6 +299,16 @@ static int open_sqlite(struct server *server)
     return EXIT_SUCCESS;
 }
 
+/* Until the loop catches it a SIGHUP would end the process; held back, it comes late. Files that
+ * were read before it are then read again. */
+static void hold_hangup(int how)
+{
+    sigset_t hangup;
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    pthread_sigmask(how, &hangup, NULL);
+}
+
 static int open_loop(struct server *server)
 {
     server->process.waker.woken = on_phase;
@@ -312,6 +322,7 @@ static int open_loop(struct server *server)
         loop_signal_open(&server->loop, &server->interrupt, SIGINT) != STATUS_OK ||
         loop_signal_open(&server->loop, &server->hangup, SIGHUP) != STATUS_OK)
         return complain("event loop", strerror(errno));
+    hold_hangup(SIG_UNBLOCK);
     return EXIT_SUCCESS;
 }
 
@@ -448,6 +459,7 @@ static int load_config(struct server *server, const char *path)
 int serve(const char *config_path)
 {
     static struct server server; /* one per process; large */
+    hold_hangup(SIG_BLOCK);
     int status = load_config(&server, config_path);
     if (status != EXIT_SUCCESS)
         return status;

@@ -412,6 +412,13 @@ static bool may_send_header(const struct conn *conn)
            networks_hold(config->trusted_proxies, config->trusted_proxy_count, &ip);
 }
 
+static void shut_out(struct conn *conn)
+{
+    log_line(conn->gateway->log, LOG_DEBUG, "only trusted_proxies may connect here",
+             LOG_TEXT("peer", conn->client.address));
+    conn_close(conn);
+}
+
 /* Over the limit: told so, then closed. The text is whole here because there is no exchange to
  * write one. */
 static void refuse(struct conn *conn)
@@ -456,7 +463,7 @@ void conn_accept(struct gateway *gateway, struct listener *listener)
     if (atomic_load(&gateway->shared->connections) > gateway->config->connections)
         turn_away(conn);
     else if (listener->proxy_header && !may_send_header(conn))
-        conn_close(conn);
+        shut_out(conn);
     else if (!stream_is_arriving(&conn->stream))
         begin(conn);
 }

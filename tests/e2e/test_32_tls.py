@@ -144,6 +144,38 @@ def test_sessions_are_resumed(lab, authority, own):
             assert again.session_reused
 
 
+def test_a_session_does_not_outlive_its_authority(lab, authority, own, tmp_path):
+    trusted = os.path.join(lab.folder, "clients.crt")
+    shutil.copy(authority.path, trusted)
+    gateway = serve(lab, own, settings={"client_ca": trusted})
+    context = tls.client_context(authority, authority.sign("known"))
+    with tls.Connection(gateway.port, context) as connection:
+        assert post(connection, "1").outcome == "accepted"
+        session = connection.socket.session
+
+    def is_resumed():
+        with socket.create_connection(("127.0.0.1", gateway.port), 10) as plain:
+            with context.wrap_socket(plain, server_hostname="gateway.test", session=session) as again:
+                return again.session_reused
+
+    assert is_resumed()
+    shutil.copy(tls.Authority(str(tmp_path), "other").path, trusted)
+    gateway.signal(signal.SIGHUP)
+    wait_log(gateway, "certificates were read again")
+    assert not is_resumed()
+    refused(gateway, context)
+    assert len(lab.upstream.requests()) == 1
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_what_is_too_old_is_refused(lab, authority, own, version):
+    context = tls.client_context(authority)
+    context.set_ciphers("ALL:@SECLEVEL=0") # or it would not even ask
+    context.minimum_version = context.maximum_version = version
+    assert "PROTOCOL_VERSION" in str(refused(serve(lab, own), context)).upper().replace(" ", "_")
+
+
 @pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\0" * 100, b"\x16\x03\x01\xff\xff" + b"x" * 70000,
                                    b"\x16\x03\x01\0\x05hello", b"SSH-2.0-x\r\n"])
 def test_what_is_not_tls_is_closed(lab, authority, own, first):
@@ -297,12 +329,22 @@ def test_a_bad_file_changes_nothing(lab, authority, own):
     assert presented(gateway, authority) == before
 
 
-@pytest.mark.parametrize("harm", ["empty", "garbage", "other key"])
+def test_a_reload_is_asked_for_at_once(lab, own):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP}) # a child has that from us: it can't come before its main
+    gateway = tls.secured(lab.make_gateway(), **own.config()).start(wait_for=None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    gateway.signal(signal.SIGHUP)
+    wait_log(gateway, "certificates were read again", failed=0)
+
+
+@pytest.mark.parametrize("harm", ["empty", "garbage", "other key", "key of another kind"])
 def test_bad_files_are_found_at_the_start(lab, authority, own, harm):
     path = os.path.join(lab.folder, "bad")
     copy_to(own, path)
     if harm == "other key":
         shutil.copy(authority.sign("third").key, path + ".key")
+    elif harm == "key of another kind":
+        tls.openssl("genrsa", "-out", path + ".key", "2048")
     else:
         with open(path + ".crt", "w", encoding="utf-8") as file:
             file.write("" if harm == "empty" else "-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n")
