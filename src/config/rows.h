@@ -49,7 +49,8 @@
          .read = read_server_name,                                                                 \
          .otherwise = host,                                                                        \
          .form = "a host name or numeric address",                                                 \
-         .help = "Whom the server's certificate has to name; asked for by SNI."},                  \
+         .help = "Whom the server's certificate has to name, among its alternative names (a "      \
+                 "common name does not count); asked for by SNI."},                                \
     {                                                                                              \
         .path = path_ ".verify", .kind = SETTING_WORD, at(insecure), .words = TLS_VERIFY_WORDS,    \
         .standard = "true", .help = "`false`: whoever answers is believed. For tests only."        \
