@@ -131,7 +131,7 @@ static enum status secret(const char *text, struct slice *ret_key)
 /* "whsec_" and the Base64 of `len` bytes. */
 static void write_secret(size_t len, char ret_text[static 256])
 {
-    unsigned char bytes[100], base64[200];
+    unsigned char bytes[100] = {0}, base64[200];
     for (size_t i = 0; i < len; i++)
         bytes[i] = (unsigned char)(251 * i + 3);
     EVP_EncodeBlock(base64, bytes, (int)len);
