@@ -43,6 +43,7 @@ static void take_answer(struct resolver *resolver, const struct addrinfo *answer
         return;
     resolver->count = count;
     resolver->next = 0;
+    memset(resolver->avoided_until_ms, 0, sizeof resolver->avoided_until_ms);
     resolver->next_lookup_ms = loop_now_ms(resolver->loop) + RESOLVE_FRESH_MS;
 }
 
@@ -95,9 +96,24 @@ const struct address *resolver_next(struct resolver *resolver)
 {
     if (resolver->count == 0)
         return NULL;
-    const struct address *address = &resolver->addresses[resolver->next];
-    resolver->next = (resolver->next + 1) % resolver->count;
-    return address;
+    uint64_t now_ms = loop_now_ms(resolver->loop);
+    size_t chosen = resolver->next;
+    for (size_t i = 0; i < resolver->count; i++) {
+        size_t candidate = (resolver->next + i) % resolver->count;
+        if (resolver->avoided_until_ms[candidate] <= now_ms) {
+            chosen = candidate;
+            break;
+        }
+    }
+    resolver->next = (chosen + 1) % resolver->count;
+    return &resolver->addresses[chosen];
+}
+
+void resolver_avoid(struct resolver *resolver, const struct address *address)
+{
+    for (size_t i = 0; i < resolver->count; i++)
+        if (memcmp(resolver->addresses[i].storage, address->storage, sizeof address->storage) == 0)
+            resolver->avoided_until_ms[i] = loop_now_ms(resolver->loop) + RESOLVE_AVOID_MS;
 }
 
 void resolver_done(struct resolver *resolver)

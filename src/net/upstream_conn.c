@@ -89,6 +89,7 @@ void conn_connect_failed(struct upstream_conn *conn)
     struct endpoint *endpoint = conn->endpoint;
     note_trouble(conn);
     struct upstream_call *call = conn_detach(conn);
+    resolver_avoid(&endpoint->resolver, &conn->address);
     conn_close(conn);
     endpoint->pool->upstream.stats.connect_failures++;
     upstream_try_elsewhere(call, endpoint);
@@ -317,11 +318,12 @@ static enum status connect_stream(struct upstream_conn *conn)
 {
     struct endpoint *endpoint = conn->endpoint;
     enum status status = STATUS_OK;
+    conn->address = *resolver_next(&endpoint->resolver);
     if (endpoint->opts->secure)
         status =
             stream_secure(&conn->stream, pool_of(conn)->opts->tls_context, endpoint->opts->host);
     if (status == STATUS_OK)
-        status = stream_connect(&conn->stream, resolver_next(&endpoint->resolver));
+        status = stream_connect(&conn->stream, &conn->address);
     return status;
 }
 

@@ -65,6 +65,7 @@ struct upstream_pool {
 struct upstream_conn {
     struct stream stream;
     struct endpoint *endpoint;
+    struct address address;     /* of it, that is connected to */
     struct upstream_call *call; /* NULL: idle, or being closed */
     struct list link;           /* in endpoint.idle */
     struct loop_hook resumed;   /* tells what was held during a pause */

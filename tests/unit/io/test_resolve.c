@@ -117,6 +117,29 @@ Test(resolve, addresses_come_in_turn)
     finish();
 }
 
+Test(resolve, an_avoided_address_comes_last_for_its_time)
+{
+    resolve_localhost();
+    for (unsigned char i = 0; i < 3; i++)
+        resolver.addresses[i].storage[0] = i;
+    resolver.count = 3;
+    struct address second = resolver.addresses[1], other = {.storage = {9}};
+    resolver_avoid(&resolver, &second);
+    resolver_avoid(&resolver, &other);
+    static const unsigned char order[] = {0, 2, 0, 2};
+    for (size_t i = 0; i < sizeof order; i++)
+        cr_assert_eq(resolver_next(&resolver)->storage[0], order[i]);
+    for (unsigned char i = 0; i < 3; i += 2) {
+        struct address one = resolver.addresses[i];
+        resolver_avoid(&resolver, &one);
+    }
+    for (unsigned char i = 0; i < 3; i++)
+        cr_assert_eq(resolver_next(&resolver)->storage[0], i, "all are avoided: in turn again");
+    resolver.avoided_until_ms[1] = loop_now_ms(resolver.loop);
+    cr_assert_eq(resolver_next(&resolver)->storage[0], 1, "its time is over");
+    finish();
+}
+
 Test(resolve, stale_answer_is_used_while_a_new_one_is_fetched)
 {
     resolve_localhost();

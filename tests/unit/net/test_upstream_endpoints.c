@@ -156,24 +156,57 @@ Test(upstream_endpoints, calls_wait_for_the_name_of_their_endpoint)
     server_stop(&server);
 }
 
-/* As localhost often is ::1 as well, where nobody listens. */
-Test(upstream_endpoints, one_bad_address_of_two_does_not_shun_the_endpoint)
+/* As localhost often is ::1 as well, where nobody listens: two addresses, of which the second is
+ * the server's. */
+static struct endpoint *open_two_addresses(const uint16_t *refusing)
 {
-    uint16_t refusing;
-    int fd = server_socket(-1, &refusing);
-    server_start(&server, three_answers);
-    open_upstream(1, &refusing);
+    open_upstream(1, refusing);
     struct endpoint *endpoint = &upstream_pool_of(upstream)->endpoints[0];
     char good[ADDRESS_TEXT_SIZE];
     snprintf(good, sizeof good, "127.0.0.1:%u", (unsigned)server.port);
     cr_assert_eq(address_parse(slice_str(good), &endpoint->resolver.addresses[1]), STATUS_OK);
     endpoint->resolver.count = 2;
+    return endpoint;
+}
+
+Test(upstream_endpoints, one_bad_address_of_two_does_not_shun_the_endpoint)
+{
+    uint16_t refusing;
+    int fd = server_socket(-1, &refusing);
+    server_start(&server, three_answers);
+    struct endpoint *endpoint = open_two_addresses(&refusing);
     for (int i = 0; i < 3; i++) {
         get(&first);
         run_until(first_ended);
         cr_assert_eq(first.call.end, CALL_COMPLETE);
         cr_assert_eq(endpoint->shunned_until_ms, 0);
     }
+    cr_assert_eq(upstream->stats.connect_failures, 1);
+    close_all();
+    server_stop(&server);
+    close(fd);
+}
+
+/* The second takes the good address in its turn, so that the bad one is next for the first. */
+Test(upstream_endpoints, nobody_is_given_the_bad_address_twice)
+{
+    static const struct step script[] = {{STEP_ACCEPT, 0, NULL, 0},
+                                         {STEP_ACCEPT, 1, NULL, 0},
+                                         {STEP_READ, 0, NULL, 0},
+                                         {STEP_SEND, 0, OK_EMPTY, 0},
+                                         {STEP_READ, 1, NULL, 0},
+                                         {STEP_SEND, 1, OK_EMPTY, 0},
+                                         {0}};
+    uint16_t refusing;
+    int fd = server_socket(-1, &refusing);
+    server_start(&server, script);
+    (void)open_two_addresses(&refusing);
+    get(&first);
+    get(&second);
+    run_until(first_ended);
+    run_until(second_ended);
+    cr_assert_eq(first.call.end, CALL_COMPLETE);
+    cr_assert_eq(second.call.end, CALL_COMPLETE);
     cr_assert_eq(upstream->stats.connect_failures, 1);
     close_all();
     server_stop(&server);
