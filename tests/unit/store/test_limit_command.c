@@ -27,7 +27,8 @@ static struct slice command_of(const struct limit_op *op)
 
 Test(limit_command, a_take)
 {
-    struct limit_op op = limit_op_of(0x0123456789abcdef, 1000, 7, LIMIT_TAKE);
+    struct limit_op op = limit_op_of(0, 1000, 7, LIMIT_TAKE);
+    memcpy(op.id, "\xef\xcd\xab\x89\x67\x45\x23\x01", 8);
     cr_assert(slice_eq(command_of(&op),
                        SLICE("*7\r\n$7\r\nEVALSHA\r\n"
                              "$40\r\nffffffffffffffffffffffffffffffffffffffff\r\n$1\r\n1\r\n"
