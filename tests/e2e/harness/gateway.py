@@ -172,8 +172,11 @@ class Gateway(Process):
 
     def wait_quiet(self):
         """Waits until no exchange is under way, and checks that the books balance."""
-        wait_until(lambda: self.metrics().sum("postern_requests_in_progress") == 0, "no exchange is in progress")
-        metrics = self.metrics()
+        def quiet():
+            """One page says both: a request may come between two of them."""
+            metrics = self.metrics()
+            return metrics if metrics.sum("postern_requests_in_progress") == 0 else None
+        metrics = wait_until(quiet, "no exchange is in progress")
         unbalanced = [s for s in metrics.find("postern_books_difference") if s[1] != 0]
         assert not unbalanced, unbalanced
         received = metrics.sum("postern_requests_received_total")
