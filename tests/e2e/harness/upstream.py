@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The test's hand on the scripted upstream (upstream_server.py)."""
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -117,8 +119,17 @@ class Upstream:
     def wait_abandoned(self, port=None):
         """Waits until it has read all that the clients of a port, who are dead, had sent; when that was, by its clock."""
         port = port or self.port
+        self.knock(port)
         wait_until(lambda: self.command(port=port)["open"] == 0, "its connections have ended")
         return time.time()
+
+    @staticmethod
+    def knock(port):
+        """Returns when every connection is known that was made before: they are taken in their order."""
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)) as last:
+            last.shutdown(socket.SHUT_WR)
+            while last.recv(4096):
+                pass
 
     def records(self):
         """What the log says of each request, with the end of its answer, if it came to that."""

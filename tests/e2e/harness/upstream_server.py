@@ -193,6 +193,8 @@ class Server:
             except OSError:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self.lock:
+                self.open[connection] = port
             threading.Thread(target=self.serve, args=(connection, port), daemon=True).start()
 
     # -- one connection
@@ -201,7 +203,6 @@ class Server:
         with self.lock:
             self.connections += 1
             number = self.connections
-            self.open[connection] = port
         wire = Wire(connection)
         try:
             while self.one(connection, wire, number):
