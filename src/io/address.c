@@ -108,7 +108,7 @@ void address_set_port(struct address *address, uint16_t port)
     memcpy(address->storage + offsetof(struct sockaddr_in, sin_port), &port_be, sizeof port_be);
 }
 
-static bool parse_port(struct slice text, uint16_t *ret_port)
+bool address_port(struct slice text, uint16_t *ret_port)
 {
     uint32_t port = 0;
     if (text.len == 0 || text.len > PORT_DIGITS_MAX)
@@ -151,7 +151,7 @@ enum status address_parse(struct slice text, struct address *ret_address)
 {
     struct slice host_text, port_text;
     uint16_t port;
-    if (!split(text, &host_text, &port_text) || !parse_port(port_text, &port) ||
+    if (!split(text, &host_text, &port_text) || !address_port(port_text, &port) ||
         !unwrap(&host_text) || host_text.len >= HOST_TEXT_SIZE ||
         memchr(host_text.data, '\0', host_text.len))
         return STATUS_INVALID;

@@ -25,4 +25,7 @@ bool address_from_numeric(const char *host, uint16_t port, struct address *ret_a
 /* Changes the port. */
 void address_set_port(struct address *address, uint16_t port);
 
+/* Reads a decimal port: digits alone, at most 65535. */
+bool address_port(struct slice text, uint16_t *ret_port);
+
 #endif

@@ -32,21 +32,10 @@ static unsigned byte_at(const struct proxy_header *header, size_t at)
 
 /* ---- version 1 ---- */
 
-/* A decimal port as the rules have it: no sign, no zero in front. */
+/* A decimal port as the rules have it: no zero in front. */
 static bool read_port(struct slice text, uint16_t *ret_port)
 {
-    uint32_t port = 0;
-    if (text.len == 0 || text.len > 5 || (text.len > 1 && text.data[0] == '0'))
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return false;
-        port = port * 10 + (uint32_t)(text.data[i] - '0');
-    }
-    if (port > UINT16_MAX)
-        return false;
-    *ret_port = (uint16_t)port;
-    return true;
+    return (text.len == 1 || !slice_starts(text, SLICE("0"))) && address_port(text, ret_port);
 }
 
 static bool read_endpoint(struct slice host, struct slice port_text, sa_family_t family,
