@@ -7,7 +7,6 @@
 
 #include <postern/base/arena.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +14,6 @@
 #define TEXT_MAX_BYTES ((size_t)1 << 20) /* far above TLS_MAX_CERTIFICATES pairs of paths */
 
 struct tls_context {
-    _Atomic unsigned holders;
     bool is_server;
     struct tls_server_opts server; /* one of these two */
     struct tls_client_opts client;
@@ -87,7 +85,6 @@ static struct tls_context *context_new(void)
         return NULL;
     }
     arena_init(&context->arena, TEXT_CHUNK_BYTES, TEXT_MAX_BYTES);
-    atomic_store(&context->holders, 1);
     return context;
 }
 
@@ -127,15 +124,9 @@ enum status tls_client_new(const struct tls_client_opts *opts, struct tls_contex
     return complete(context, ret_context, ret_error);
 }
 
-struct tls_context *tls_context_share(struct tls_context *context)
-{
-    atomic_fetch_add(&context->holders, 1);
-    return context;
-}
-
 void tls_context_free(struct tls_context *context)
 {
-    if (!context || atomic_fetch_sub(&context->holders, 1) > 1)
+    if (!context)
         return;
     SSL_CTX_free(context->present);
     pthread_mutex_destroy(&context->lock);

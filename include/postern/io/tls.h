@@ -46,8 +46,7 @@ struct tls_client_opts {
 struct tls_context;
 
 /* Reads the files. STATUS_INVALID or STATUS_IO with the reason (which file, and why) in
- * `ret_error`. The result is shared: tls_context_free drops one holder. `opts` is only borrowed for
- * the call. */
+ * `ret_error`. The caller owns the result. `opts` is only borrowed for the call. */
 NODISCARD enum status tls_server_new(const struct tls_server_opts *opts,
                                      struct tls_context **ret_context,
                                      char ret_error[static TLS_ERROR_SIZE]);
@@ -60,10 +59,8 @@ NODISCARD enum status tls_client_new(const struct tls_client_opts *opts,
 NODISCARD enum status tls_context_reload(struct tls_context *context,
                                          char ret_error[static TLS_ERROR_SIZE]);
 
-/* One more holder; any thread. */
-struct tls_context *tls_context_share(struct tls_context *context);
-
-/* One holder less; NULL is fine. */
+/* Connections that began with it go on; no other thread may still secure one with it. NULL is
+ * fine. */
 void tls_context_free(struct tls_context *context);
 
 #endif

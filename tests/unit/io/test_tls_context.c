@@ -59,16 +59,6 @@ Test(tls_context, good_files)
     tls_context_free(NULL);
 }
 
-Test(tls_context, holders_share_one)
-{
-    struct tls_context *context =
-        server_context_of(&(struct tls_server_opts){.certificates = files, .certificate_count = 1});
-    cr_assert_eq(tls_context_share(context), context);
-    tls_context_free(context);
-    cr_assert_eq(tls_context_reload(context, error), STATUS_OK, "still there");
-    tls_context_free(context);
-}
-
 Test(tls_context, options_are_copied)
 {
     char path[64];
