@@ -47,11 +47,6 @@ void work_pool_close(struct work_pool *pool)
     free(pool);
 }
 
-size_t work_pending(const struct work_pool *pool)
-{
-    return pool->pending;
-}
-
 /* The place is free again before the owner is told: it may submit the next from there. */
 static void finish(struct place *place)
 {

@@ -30,9 +30,6 @@ void work_pool_close(struct work_pool *pool);
  * way, and `done` won't come. Loop thread. */
 NODISCARD enum status work_submit(struct work_pool *pool, struct work *work);
 
-/* How many are under way. */
-size_t work_pending(const struct work_pool *pool);
-
 /* Runs and ends what was submitted on a manual loop, and not what that submits. */
 void work_run_manual(struct work_pool *pool);
 

@@ -57,12 +57,10 @@ Test(work, runs_on_another_thread_and_ends_on_the_loop)
     struct job job = job_new();
     cr_assert_eq(work_submit(pool, &job.work), STATUS_OK);
     cr_assert_eq(job.dones, 0);
-    cr_assert_eq(work_pending(pool), 1);
     loop_run(&loop); /* a job keeps the loop alive */
     cr_assert_eq(job.runs, 1);
     cr_assert_eq(job.dones, 1);
     cr_assert_not(pthread_equal(job.ran_on, pthread_self()));
-    cr_assert_eq(work_pending(pool), 0);
 }
 
 Test(work, takes_no_more_than_its_limit)
@@ -106,8 +104,9 @@ Test(work_manual, waits_for_its_turn)
     cr_assert_eq(first.dones, 1);
     cr_assert_eq(next.runs, 0);
     work_run_manual(pool);
-    cr_assert_eq(next.dones, 1);
-    cr_assert_eq(work_pending(pool), 0);
+    work_run_manual(pool);
+    cr_assert_eq(first.dones, 1, "once");
+    cr_assert_eq(next.dones, 1, "once");
     work_pool_close(pool);
 }
 
