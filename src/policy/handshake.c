@@ -15,7 +15,6 @@
 #define PLAIN SLICE("text/plain; charset=utf-8")
 #define JSON SLICE("application/json")
 #define PROBLEM SLICE("application/problem+json")
-#define LONGEST_ESCAPE 6u /* "\u0041" for one byte */
 #define MAX_PATHS 2u
 #define PROOF_LEN 64u /* two digits a byte */
 
@@ -87,8 +86,7 @@ static bool locate(const struct handshake_input *input, const struct json_path *
 static bool read_string(struct json_value *value, struct arena *arena)
 {
     return value->kind == JSON_STRING &&
-           value->raw.len <= HANDSHAKE_MAX_BYTES * LONGEST_ESCAPE + 2 &&
-           json_read_text(value, arena);
+           json_read_short_text(value, HANDSHAKE_MAX_BYTES, arena) == JSON_OK;
 }
 
 static bool is_string(struct json_value *value, struct slice text, struct arena *arena)

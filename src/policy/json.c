@@ -15,7 +15,8 @@
 #include <stdint.h>
 
 #define NOT_AN_INDEX SIZE_MAX
-#define INDEX_DIGITS 15u /* no text is long enough for an index of more */
+#define LONGEST_ESCAPE 6u /* "\u0041" for one byte */
+#define INDEX_DIGITS 15u  /* no text is long enough for an index of more */
 
 /* An open object or array. A set of paths is a word with bit i for paths[i]. */
 struct frame {
@@ -270,6 +271,20 @@ bool json_read_text(struct json_value *value, struct arena *arena)
         return false;
     value->text = slice_of(room, json_unescape(inside, room));
     return true;
+}
+
+enum json_result json_read_short_text(struct json_value *value, size_t max_bytes,
+                                      struct arena *arena)
+{
+    struct json_value read = *value;
+    if (read.kind == JSON_STRING && read.raw.len > max_bytes * LONGEST_ESCAPE + 2)
+        return JSON_TOO_LARGE;
+    if (!json_read_text(&read, arena))
+        return JSON_NO_MEMORY;
+    if (read.text.len > max_bytes)
+        return JSON_TOO_LARGE;
+    *value = read;
+    return JSON_OK;
 }
 
 enum json_result json_find(struct slice text, const struct json_path *paths, size_t count,

@@ -11,8 +11,6 @@
 #include <assert.h>
 #include <postern/policy/canonical.h>
 
-#define LONGEST_ESCAPE 6u /* "\u0041" for one byte */
-
 /* Where the paths of one rule led, in a JSON body or a form. */
 struct located {
     bool is_form;
@@ -136,15 +134,6 @@ static enum key_miss find_query(const struct key_rule *rule, const struct key_in
 
 /* ---- values from the body ---- */
 
-/* A string whose escapes were not read yet. What is too long in any case isn't even read, so that a
- * long text can't exhaust the arena and turn "too long" into "no memory". */
-static enum key_miss read_string(struct json_value *value, struct arena *arena)
-{
-    if (value->raw.len > KEY_MAX_VALUE_BYTES * LONGEST_ESCAPE + 2)
-        return KEY_MISS_TOO_LONG;
-    return json_read_text(value, arena) ? KEY_MISS_NONE : KEY_MISS_NO_MEMORY;
-}
-
 /* The letter of a scalar; 0: not one. */
 static char part_kind(enum json_kind kind)
 {
@@ -174,9 +163,7 @@ static enum key_miss read_scalar(struct json_value *value, struct arena *arena,
         return KEY_MISS_ABSENT;
     if (value->kind == JSON_OBJECT || value->kind == JSON_ARRAY)
         return KEY_MISS_NOT_SCALAR;
-    enum key_miss miss = value->kind == JSON_STRING ? read_string(value, arena) : KEY_MISS_NONE;
-    if (miss == KEY_MISS_NONE && value->text.len > KEY_MAX_VALUE_BYTES)
-        miss = KEY_MISS_TOO_LONG;
+    enum key_miss miss = miss_of(json_read_short_text(value, KEY_MAX_VALUE_BYTES, arena));
     *ret_part = (struct part){.kind = part_kind(value->kind), .text = value->text};
     return miss;
 }

@@ -40,10 +40,14 @@ static enum verify_result read_form(const struct verify_call *call, const struct
     return VERIFY_OK;
 }
 
-/* The time is a string today and was a number once. */
-static enum verify_result read_value(const struct json_value *value, bool may_be_number,
-                                     struct slice *ret_text)
+/* As long as a form's value may be. The time is a string today and was a number once. */
+static enum verify_result read_value(struct json_value *value, bool may_be_number,
+                                     struct arena *arena, struct slice *ret_text)
 {
+    enum verify_result result =
+        verify_of_json(json_read_short_text(value, KEY_MAX_VALUE_BYTES, arena));
+    if (result != VERIFY_OK)
+        return result;
     if (value->kind == JSON_ABSENT || value->kind == JSON_NULL || value->text.len == 0)
         return VERIFY_MISSING;
     if (value->kind != JSON_STRING && !(may_be_number && value->kind == JSON_NUMBER))
@@ -57,9 +61,9 @@ static enum verify_result read_json(const struct verify_call *call, const struct
 {
     struct json_value values[MAILGUN_FIELDS];
     enum verify_result result =
-        verify_of_json(json_find(call->input->body, paths, MAILGUN_FIELDS, call->arena, values));
+        verify_of_json(json_locate(call->input->body, paths, MAILGUN_FIELDS, values));
     for (size_t i = 0; result == VERIFY_OK && i < MAILGUN_FIELDS; i++)
-        result = read_value(&values[i], i == MAILGUN_TIME, &ret_texts[i]);
+        result = read_value(&values[i], i == MAILGUN_TIME, call->arena, &ret_texts[i]);
     return result;
 }
 
@@ -119,7 +123,7 @@ enum verify_result verify_check_linear(struct verify_call *call)
     enum verify_result result = verify_check_hmac(call);
     if (result != VERIFY_OK || call->verifier->opts->tolerance_ms == 0)
         return result;
-    result = verify_of_json(json_find(call->input->body, &path, 1, call->arena, &value));
+    result = verify_of_json(json_locate(call->input->body, &path, 1, &value));
     if (result == VERIFY_OK)
         result = read_ms(&value, &sent_ms);
     return result == VERIFY_OK ? verify_judge_time(call, sent_ms) : result;

@@ -52,7 +52,8 @@ enum json_result {
     JSON_DUPLICATE_KEY, /* a name that a path asks for stands twice in one object, however spelled:
                            "a" and "\u0061" are one */
     JSON_TOO_DEEP,
-    JSON_TOO_LARGE, /* only canonical.h: too many values, or a number with too many digits */
+    JSON_TOO_LARGE, /* canonical.h: too many values, or a number with too many digits;
+                       json_read_short_text: too long */
     JSON_NO_MEMORY,
 };
 
@@ -74,6 +75,13 @@ enum json_result json_locate(struct slice text, const struct json_path *paths, s
 
 /* Fills the text of a value of json_locate. False: no memory; the value is unchanged. */
 bool json_read_text(struct json_value *value, struct arena *arena);
+
+/* As json_read_text for a text of at most `max_bytes`, of whatever kind the value is: JSON_OK,
+ * JSON_TOO_LARGE or JSON_NO_MEMORY; on these two the value is unchanged. What is too long in any
+ * case isn't even unescaped, so that a stranger's long text can't exhaust the arena and turn "too
+ * long" into "no memory". */
+enum json_result json_read_short_text(struct json_value *value, size_t max_bytes,
+                                      struct arena *arena);
 
 /* A word for logs and metrics, static storage. */
 const char *json_result_text(enum json_result result);

@@ -222,6 +222,51 @@ Test(json, locating_leaves_escapes_for_later)
     arena_done(&none);
 }
 
+/* The value of "id", of `len` bytes, all of them as escapes or none. */
+static enum json_result read_short(size_t len, bool escaped, size_t max_bytes,
+                                   struct json_value *ret_value)
+{
+    static char text[256];
+    char *at = text + sprintf(text, "{\"id\":\"");
+    struct json_path path;
+    for (size_t i = 0; i < len; i++)
+        at += sprintf(at, "%s", escaped ? "\\u0041" : "A");
+    at += sprintf(at, "\"}");
+    cr_assert(json_path_parse(SLICE("id"), &arena, &path));
+    cr_assert_eq(json_locate(slice_of(text, (size_t)(at - text)), &path, 1, ret_value), JSON_OK);
+    return json_read_short_text(ret_value, max_bytes, &arena);
+}
+
+Test(json, a_short_text_is_at_most_so_long)
+{
+    struct json_value value;
+    for (unsigned escaped = 0; escaped < 2; escaped++) {
+        cr_assert_eq(read_short(7, escaped, 8, &value), JSON_OK);
+        cr_assert(slice_eq(value.text, SLICE("AAAAAAA")));
+        cr_assert_eq(read_short(8, escaped, 8, &value), JSON_OK);
+        cr_assert(slice_eq(value.text, SLICE("AAAAAAAA")));
+        cr_assert_eq(read_short(9, escaped, 8, &value), JSON_TOO_LARGE);
+        cr_assert(slice_eq(value.text, value.raw)); /* unchanged */
+        cr_assert_eq(read_short(0, escaped, 0, &value), JSON_OK);
+        cr_assert_eq(value.text.len, 0);
+        cr_assert_eq(read_short(1, escaped, 0, &value), JSON_TOO_LARGE);
+    }
+}
+
+Test(json, a_text_that_is_too_long_takes_no_memory)
+{
+    struct json_value value;
+    struct arena none;
+    arena_init(&none, 16, 0);
+    value = (struct json_value){.kind = JSON_STRING, .raw = SLICE("\"\\u0041\\u0041\"")};
+    cr_assert_eq(json_read_short_text(&value, 2, &none), JSON_NO_MEMORY);
+    cr_assert_eq(json_read_short_text(&value, 1, &none), JSON_TOO_LARGE);
+    value = (struct json_value){.kind = JSON_NUMBER, .raw = SLICE("123"), .text = SLICE("123")};
+    cr_assert_eq(json_read_short_text(&value, 3, &none), JSON_OK);
+    cr_assert_eq(json_read_short_text(&value, 2, &none), JSON_TOO_LARGE);
+    arena_done(&none);
+}
+
 /* ---- repeated names ---- */
 
 struct repeat {

@@ -3,6 +3,8 @@
  * body it signs. */
 #include "signed_request.h"
 
+#include <postern/policy/key.h>
+
 /* The token and time of documentation.mailgun.com, "Securing Webhooks", whose signature is made up;
  * this one is hmac.new(b"mailgun-signing-key", time + token, "sha256").hexdigest(). */
 #define TOKEN "e0b5477167110d68991efc6b9f89f0a11066af27834600e123"
@@ -144,6 +146,42 @@ Test(verify_body, an_arena_that_is_full)
     arena_done(&arena);
     arena_init(&arena, 64, 8);
     expect(&request, VERIFY_UNAVAILABLE);
+}
+
+/* A token of `len` bytes, of which the first `escaped` are written as \u0041. */
+static enum verify_result check_long_token(size_t len, size_t escaped)
+{
+    char *message = calloc(1, strlen(TIME) + len + 1), *token = message + strlen(TIME);
+    char *body = malloc(6 * len + 256), *at = body;
+    size_t secret;
+    cr_assert(message && body);
+    memcpy(message, TIME, strlen(TIME));
+    memset(token, 'A', len);
+    at += sprintf(at, "{\"signature\":{\"token\":\"");
+    for (size_t i = 0; i < escaped; i++)
+        at += sprintf(at, "\\u0041");
+    at += sprintf(
+        at, "%s\",\"timestamp\":\"" TIME "\",\"signature\":\"%s\"}}", token + escaped,
+        signature_of("%s", EVP_sha256(), VERIFY_HEX, SLICE("mailgun-signing-key"), message));
+    struct signed_request request = mailgun(body, "application/json");
+    enum verify_result result = check_once(&request, &secret);
+    free(body);
+    free(message);
+    return result;
+}
+
+/* Nobody has signed it yet: what would not fit the arena must not look like our own want of memory
+ * (503, and a metric that tells of a sick machine). */
+Test(verify_body, mailgun_a_token_that_is_too_long_is_the_senders_fault)
+{
+    const size_t escaped[] = {0, 1, KEY_MAX_VALUE_BYTES - 1};
+    for (size_t i = 0; i < COUNT_OF(escaped); i++) {
+        cr_assert_eq(check_long_token(KEY_MAX_VALUE_BYTES - 1, escaped[i]), VERIFY_OK);
+        cr_assert_eq(check_long_token(KEY_MAX_VALUE_BYTES, escaped[i]), VERIFY_OK);
+        cr_assert_eq(check_long_token(KEY_MAX_VALUE_BYTES + 1, escaped[i]), VERIFY_MALFORMED);
+    }
+    cr_assert_eq(check_long_token(KEY_MAX_VALUE_BYTES, KEY_MAX_VALUE_BYTES), VERIFY_OK);
+    cr_assert_eq(check_long_token(600u * 1024, 1), VERIFY_MALFORMED);
 }
 
 /* ---- Linear ---- */
