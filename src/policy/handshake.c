@@ -46,27 +46,11 @@ static bool answer_with(uint16_t status, struct slice type, struct slice body,
 
 /* ---- what a request holds ---- */
 
-/* A parameter that is there once; decoded as forms are, since senders write a space as '+'. */
-static enum key_miss find_parameter(struct slice query, struct slice name, struct arena *arena,
-                                    struct slice *ret_value)
-{
-    struct slice raw_name, raw, found = {0};
-    size_t count = 0;
-    while (query_next(&query, &raw_name, &raw)) {
-        if (!query_is_named(raw_name, name, QUERY_PLUS_IS_SPACE))
-            continue;
-        found = raw;
-        count++;
-    }
-    if (count != 1)
-        return count == 0 ? KEY_MISS_ABSENT : KEY_MISS_REPEATED;
-    return query_read_value(found, QUERY_PLUS_IS_SPACE, arena, ret_value);
-}
-
+/* Parameters are decoded as forms are, since senders write a space as '+'. */
 static bool has_parameter(struct slice query, struct slice name, struct arena *arena,
                           struct slice *ret_value)
 {
-    return find_parameter(query, name, arena, ret_value) == KEY_MISS_NONE;
+    return query_find(query, name, QUERY_PLUS_IS_SPACE, arena, ret_value) == KEY_MISS_NONE;
 }
 
 static struct json_path path_of(struct slice first, struct slice second)
@@ -137,7 +121,8 @@ static bool find_meta(const struct handshake_opts *opts, const struct handshake_
         !has_parameter(input->query, SLICE("hub.challenge"), arena, &challenge) ||
         !is_harmless(challenge))
         return false;
-    enum key_miss miss = find_parameter(input->query, SLICE("hub.verify_token"), arena, &token);
+    enum key_miss miss =
+        query_find(input->query, SLICE("hub.verify_token"), QUERY_PLUS_IS_SPACE, arena, &token);
     if (miss == KEY_MISS_NO_MEMORY)
         return false;
     if (miss != KEY_MISS_NONE || !is_our_token(opts->token, token))

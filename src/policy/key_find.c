@@ -127,7 +127,7 @@ static enum key_miss find_query(const struct key_rule *rule, const struct key_in
                                 struct arena *arena, struct finding *finding)
 {
     struct slice value = {0};
-    enum key_miss miss = query_find(input->query, rule->name, arena, &value);
+    enum key_miss miss = query_find(input->query, rule->name, QUERY_PLUS_STAYS, arena, &value);
     set_only(finding, (struct part){.text = value});
     return miss;
 }

@@ -90,19 +90,19 @@ bool query_next(struct slice *rest, struct slice *ret_name, struct slice *ret_va
     return true;
 }
 
-enum key_miss query_find(struct slice query, struct slice name, struct arena *arena,
-                         struct slice *ret_value)
+enum key_miss query_find(struct slice query, struct slice name, enum query_plus plus,
+                         struct arena *arena, struct slice *ret_value)
 {
     struct slice raw = {0};
     struct slice raw_name, raw_value;
     bool found = false;
     while (query_next(&query, &raw_name, &raw_value)) {
-        if (!query_is_named(raw_name, name, QUERY_PLUS_STAYS))
+        if (!query_is_named(raw_name, name, plus))
             continue;
         if (found)
             return KEY_MISS_REPEATED;
         found = true;
         raw = raw_value;
     }
-    return found ? query_read_value(raw, QUERY_PLUS_STAYS, arena, ret_value) : KEY_MISS_ABSENT;
+    return found ? query_read_value(raw, plus, arena, ret_value) : KEY_MISS_ABSENT;
 }

@@ -137,8 +137,8 @@ static struct slice query_of(struct slice target)
 static enum verify_result read_body(const struct verify_call *call, struct form *form)
 {
     struct slice hex;
-    enum key_miss miss =
-        query_find(query_of(call->input->target), SLICE("bodySHA256"), call->arena, &hex);
+    enum key_miss miss = query_find(query_of(call->input->target), SLICE("bodySHA256"),
+                                    QUERY_PLUS_STAYS, call->arena, &hex);
     if (miss == KEY_MISS_NONE)
         return match_body(call, hex);
     if (miss != KEY_MISS_ABSENT)

@@ -87,12 +87,14 @@ static void check_value(const struct sum *sum, bool plus_is_space, enum key_miss
     free(text);
 }
 
-static void try_query(struct slice body, struct slice name, struct arena *arena)
+static void try_query(struct slice body, struct slice name, enum query_plus plus,
+                      struct arena *arena)
 {
     struct slice value = {0};
-    struct sum sum = sum_up(body, name, false);
-    enum key_miss miss = query_find(body, name, arena, &value);
-    check_value(&sum, false, miss, value);
+    bool plus_is_space = plus == QUERY_PLUS_IS_SPACE;
+    struct sum sum = sum_up(body, name, plus_is_space);
+    enum key_miss miss = query_find(body, name, plus, arena, &value);
+    check_value(&sum, plus_is_space, miss, value);
 }
 
 static void try_form(struct slice body, struct slice name, struct arena *arena)
@@ -115,7 +117,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct arena arena;
     if (name.len > 0) {
         arena_init(&arena, 4096, MEMORY_CEILING);
-        try_query(slice_of(block, input.len), name, &arena);
+        try_query(slice_of(block, input.len), name, QUERY_PLUS_STAYS, &arena);
+        try_query(slice_of(block, input.len), name, QUERY_PLUS_IS_SPACE, &arena);
         try_form(slice_of(block, input.len), name, &arena);
         arena_done(&arena);
     }

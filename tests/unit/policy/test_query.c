@@ -77,20 +77,40 @@ Test(query, finds_one_parameter)
         const struct lookup *want = &lookups[i];
         char *copy = exact_copy(want->query);
         struct slice value = {0};
-        enum key_miss miss =
-            query_find(slice_of(copy, want->query.len), SLICE("id"), &arena, &value);
+        enum key_miss miss = query_find(slice_of(copy, want->query.len), SLICE("id"),
+                                        QUERY_PLUS_STAYS, &arena, &value);
         cr_assert_eq(miss, want->miss, "%s", want->query.data);
         cr_assert(slice_eq(value, want->value), "%s", want->query.data);
         free(copy);
     }
 }
 
+Test(query, a_plus_may_be_a_space_in_names_and_values)
+{
+    struct slice query = SLICE("a+b=c+d%2B"), value;
+    cr_assert_eq(query_find(query, SLICE("a b"), QUERY_PLUS_IS_SPACE, &arena, &value),
+                 KEY_MISS_NONE);
+    cr_assert(slice_eq(value, SLICE("c d+")));
+    cr_assert_eq(query_find(query, SLICE("a+b"), QUERY_PLUS_IS_SPACE, &arena, &value),
+                 KEY_MISS_ABSENT);
+    cr_assert_eq(query_find(query, SLICE("a b"), QUERY_PLUS_STAYS, &arena, &value),
+                 KEY_MISS_ABSENT);
+    cr_assert_eq(query_find(query, SLICE("a+b"), QUERY_PLUS_STAYS, &arena, &value), KEY_MISS_NONE);
+    cr_assert(slice_eq(value, SLICE("c+d+")));
+    cr_assert_eq(
+        query_find(SLICE("a+b=1&a%20b=2"), SLICE("a b"), QUERY_PLUS_IS_SPACE, &arena, &value),
+        KEY_MISS_REPEATED);
+}
+
 Test(query, a_name_may_hold_anything)
 {
     struct slice value;
-    cr_assert_eq(query_find(SLICE("a%26%3d=1"), SLICE("a&="), &arena, &value), KEY_MISS_NONE);
-    cr_assert_eq(query_find(SLICE("a[]=1"), SLICE("a[]"), &arena, &value), KEY_MISS_NONE);
-    cr_assert_eq(query_find((struct slice){0}, SLICE("a"), &arena, &value), KEY_MISS_ABSENT);
+    cr_assert_eq(query_find(SLICE("a%26%3d=1"), SLICE("a&="), QUERY_PLUS_STAYS, &arena, &value),
+                 KEY_MISS_NONE);
+    cr_assert_eq(query_find(SLICE("a[]=1"), SLICE("a[]"), QUERY_PLUS_STAYS, &arena, &value),
+                 KEY_MISS_NONE);
+    cr_assert_eq(query_find((struct slice){0}, SLICE("a"), QUERY_PLUS_STAYS, &arena, &value),
+                 KEY_MISS_ABSENT);
 }
 
 /* `unit` so many times as the value. */
@@ -100,7 +120,8 @@ static enum key_miss find_long(struct slice unit, size_t count, struct slice *re
     memcpy(query, "id=", 3);
     for (size_t i = 0; i < count; i++)
         memcpy(query + 3 + i * unit.len, unit.data, unit.len);
-    return query_find(slice_of(query, 3 + unit.len * count), SLICE("id"), &arena, ret_value);
+    return query_find(slice_of(query, 3 + unit.len * count), SLICE("id"), QUERY_PLUS_STAYS, &arena,
+                      ret_value);
 }
 
 Test(query, a_value_has_a_limit_that_counts_decoded_bytes)
@@ -119,7 +140,9 @@ Test(query, memory_is_needed_for_encoded_values_only)
     struct arena none;
     struct slice value;
     arena_init(&none, 16, 0);
-    cr_assert_eq(query_find(SLICE("i%64=1"), SLICE("id"), &none, &value), KEY_MISS_NONE);
-    cr_assert_eq(query_find(SLICE("id=%41"), SLICE("id"), &none, &value), KEY_MISS_NO_MEMORY);
+    cr_assert_eq(query_find(SLICE("i%64=1"), SLICE("id"), QUERY_PLUS_STAYS, &none, &value),
+                 KEY_MISS_NONE);
+    cr_assert_eq(query_find(SLICE("id=%41"), SLICE("id"), QUERY_PLUS_STAYS, &none, &value),
+                 KEY_MISS_NO_MEMORY);
     arena_done(&none);
 }
