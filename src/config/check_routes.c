@@ -35,6 +35,7 @@ static bool is_refused(struct node *map, const char *path)
     return node && node->refused;
 }
 
+/* No more than a warning: a claim is renewed while its request is at the upstream. */
 static void check_lease(struct build *build, size_t index)
 {
     const struct route_opts *route = &build->config->routes[index];
@@ -47,11 +48,11 @@ static void check_lease(struct build *build, size_t index)
     char lease[VALUE_TEXT_SIZE], timeout[VALUE_TEXT_SIZE];
     value_format_duration(route->lease_ms, lease);
     value_format_duration(upstream->timeout_ms, timeout);
-    report_error(build->report, mark_in(build, index, "lease"),
-                 "lease %s is not longer than the timeout %s of upstream \"%.*s\"", lease, timeout,
-                 PRINT(upstream->name));
-    report_hint(build->report, "a claim must not end while the upstream may still answer; take a "
-                               "longer lease or a shorter upstream timeout");
+    report_finding(build->report, SEVERITY_WARNING, mark_in(build, index, "lease"),
+                   "lease %s is not longer than the timeout %s of upstream \"%.*s\"", lease, timeout,
+                   PRINT(upstream->name));
+    report_hint(build->report, "when renewals fail, the claim ends while the upstream may still "
+                               "answer; better take a longer lease or a shorter upstream timeout");
 }
 
 static void check_window(struct build *build, size_t index)

@@ -125,8 +125,8 @@ static const struct setting ROUTES[] = {
      .standard = "30s",
      .min = SECOND,
      .max = HOUR,
-     .help = "How long a claim outlives a gateway that died with it. Must be longer than the "
-             "upstream's `timeout`."},
+     .help = "How long a claim outlives a gateway that died with it, or can't renew it. Should be "
+             "longer than the upstream's `timeout`."},
     {.path = "in_flight",
      .kind = SETTING_WORD,
      ROUTE(in_flight),

@@ -228,6 +228,22 @@ def test_a_live_exchange_keeps_its_lease(lab):
     assert first.result().outcome == "accepted"
 
 
+@pytest.mark.parametrize("kind", DEDUP)
+def test_a_lease_shorter_than_the_time_out(lab, kind):
+    """A warning of the configuration and no more: three leases pass while the upstream works, and the copy is a duplicate."""
+    gateway = lab.gateway(kind, routes=[route(lease="1s")], upstreams={"app": {"timeout": "10s"}})
+    lab.upstream.script("/slow", {"wait_for": "door"})
+    first = Sender(gateway.port, "/slow", "one")
+    lab.upstream.wait_requests(1, "/slow")
+    stays(lambda: first.answer is None, "the upstream is at work", 2)
+    copy = Sender(gateway.port, "/slow", "one")
+    wait_until(lambda: gateway.metrics().sum("postern_requests_in_progress") == 2, "the copy is in")
+    stays(lambda: copy.answer is None and len(lab.upstream.requests("/slow")) == 1, "the copy waits", 1)
+    lab.upstream.open_gate("door")
+    assert (first.result().outcome, copy.result().outcome) == ("accepted", "duplicate")
+    assert copy.result().event_id == first.result().event_id and len(lab.upstream.requests("/slow")) == 1
+
+
 def test_take_over_after_a_kill(lab):
     """kill -9 with a claim held: another gateway takes the key over when the lease ends, not before."""
     stores = lab.stores("redis+sqlite")

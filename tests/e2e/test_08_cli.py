@@ -43,7 +43,6 @@ BAD = {
     "unknown key": ({"routes": [route(widnow="1h")]}, "widnow", "window"),
     "missing unit": ({"routes": [route(window=30)]}, "window", "30s"),
     "unknown upstream": ({"routes": [{**route(), "upstream": "ap"}]}, "ap", "app"),
-    "lease below the time-out": ({"routes": [route(lease="5s")]}, "lease", "timeout"),
     "window out of range": ({"routes": [route(window="31d")]}, "window", "30d"),
     "unknown word": ({"routes": [route(in_flight="wiat")]}, "wiat", "wait"),
     "not supported yet": ({"routes": [route(verify="always")]}, "verify", "not supported"),

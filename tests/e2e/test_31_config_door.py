@@ -112,6 +112,7 @@ LOUD = {
     "a short window": (one(preset="github", signature={"secret": FROM_ENV}, window="1h"), "of preset github"),
     "an upstream not verified": ({"upstreams": {"app": {"endpoints": ["https://127.0.0.1"], "tls": {"verify": False}}}},
                                  "whoever answers is believed"),
+    "a lease below the time-out": (one(lease="5s"), "when renewals fail, the claim ends"),
     "everyone is a proxy": ({"trusted_proxies": ["0.0.0.0/0"]}, "everyone is a trusted proxy"),
 }
 
