@@ -10,6 +10,7 @@
 #include "query.h"
 
 #include <assert.h>
+#include <postern/base/uuid.h>
 #include <postern/policy/json.h>
 
 #define PLAIN SLICE("text/plain; charset=utf-8")
@@ -133,15 +134,14 @@ static bool find_meta(const struct handshake_opts *opts, const struct handshake_
 /* What shows that we hold the secret: HMAC-SHA-256 of the token under it, in hexadecimal. */
 static bool prove(struct slice secret, struct slice token, char ret_hex[static PROOF_LEN])
 {
-    static const char digits[] = "0123456789abcdef";
     uint8_t bytes[MAC_MAX_BYTES];
     struct mac *mac;
     if (mac_open(MAC_SHA256, secret, &mac) != STATUS_OK)
         return false;
     bool made = mac_of(mac, &token, 1, bytes) == STATUS_OK;
     mac_close(mac);
-    for (size_t i = 0; i < PROOF_LEN && made; i++)
-        ret_hex[i] = digits[i % 2 == 0 ? bytes[i / 2] >> 4 : bytes[i / 2] & 0xf];
+    if (made)
+        hex_format(slice_of(bytes, PROOF_LEN / 2), ret_hex);
     return made;
 }
 

@@ -5,6 +5,8 @@
  */
 #include <postern/policy/reply.h>
 
+#include <postern/base/uuid.h>
+
 #define HEX_LEN (2u * FINGERPRINT_BYTES)
 #define STATUS_DIGITS 3u
 #define LENGTH_DIGITS 19u /* fits 64 bits, and any body */
@@ -70,13 +72,9 @@ static bool is_writable(const struct reply *reply)
 
 static enum status write_fingerprint(const struct fingerprint *fingerprint, struct buf *buf)
 {
-    static const char digits[] = "0123456789abcdef";
     char line[NOTE_HEAD_LEN] = {'F'};
-    size_t len = 1;
-    for (size_t i = 0; i < FINGERPRINT_BYTES && fingerprint->there; i++) {
-        line[len++] = digits[fingerprint->bytes[i] >> 4];
-        line[len++] = digits[fingerprint->bytes[i] & 0xf];
-    }
+    size_t count = fingerprint->there ? FINGERPRINT_BYTES : 0, len = 1 + 2 * count;
+    hex_format(slice_of(fingerprint->bytes, count), line + 1);
     line[len++] = '\n';
     return buf_append(buf, slice_of(line, len));
 }
