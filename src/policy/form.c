@@ -5,6 +5,15 @@
  */
 #include "form.h"
 
+bool form_is_type(struct slice content_type)
+{
+    const char *semicolon = content_type.len > 0 ? memchr(content_type.data, ';', content_type.len)
+                                                 : NULL;
+    if (semicolon)
+        content_type.len = (size_t)(semicolon - content_type.data);
+    return slice_ieq(slice_trim(content_type), SLICE("application/x-www-form-urlencoded"));
+}
+
 void form_locate(struct slice body, const struct json_path *paths, size_t count,
                  struct form_field *ret_fields)
 {

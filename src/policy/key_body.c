@@ -7,6 +7,7 @@
  */
 #include "key_body.h"
 
+#include "form.h"
 #include "gunzip.h"
 
 enum coding { CODING_NONE, CODING_GZIP, CODING_OTHER };
@@ -34,12 +35,7 @@ static enum coding coding_of(const struct key_input *input)
 static bool says_form(const struct key_input *input)
 {
     struct slice type;
-    if (!only_value(input, SLICE("Content-Type"), &type))
-        return false;
-    const char *semicolon = type.len > 0 ? memchr(type.data, ';', type.len) : NULL;
-    if (semicolon)
-        type.len = (size_t)(semicolon - type.data);
-    return slice_ieq(slice_trim(type), SLICE("application/x-www-form-urlencoded"));
+    return only_value(input, SLICE("Content-Type"), &type) && form_is_type(type);
 }
 
 /* In a form these would be encoded. */

@@ -2,6 +2,8 @@
 /* Strict readers: a time stamp is digits and nothing else, a form says that it is one. */
 #include "verify_request.h"
 
+#include "form.h"
+
 /* ---- fields ---- */
 
 enum verify_result verify_field(const struct verify_input *input, struct slice name,
@@ -20,12 +22,7 @@ enum verify_result verify_field(const struct verify_input *input, struct slice n
 bool verify_is_form(const struct verify_input *input)
 {
     struct slice type;
-    if (verify_field(input, SLICE("Content-Type"), &type) != VERIFY_OK)
-        return false;
-    const char *semicolon = memchr(type.data, ';', type.len);
-    if (semicolon)
-        type.len = (size_t)(semicolon - type.data);
-    return slice_ieq(slice_trim(type), SLICE("application/x-www-form-urlencoded"));
+    return verify_field(input, SLICE("Content-Type"), &type) == VERIFY_OK && form_is_type(type);
 }
 
 /* ---- times ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unit tests of policy/form: which fields paths name, decoding, repeats. */
+/* Unit tests of policy/form: what is one, which fields paths name, decoding, repeats. */
 #include "form.h"
 #include "samples.h"
 
@@ -47,6 +47,30 @@ static void expect_no_value(const char *body, const char *path, enum key_miss wa
     struct slice value;
     enum key_miss miss = find(body, path, &value);
     cr_assert_eq(miss, wanted, "%s: %s", body, key_miss_text(miss));
+}
+
+Test(form, content_types)
+{
+    static const struct {
+        struct slice type;
+        bool is_form;
+    } cases[] = {
+        {TEXT("application/x-www-form-urlencoded"), true},
+        {TEXT("Application/X-WWW-Form-URLEncoded"), true},
+        {TEXT(" application/x-www-form-urlencoded\t; charset=utf-8"), true},
+        {TEXT("application/x-www-form-urlencoded;"), true},
+        {TEXT(""), false},
+        {{0}, false},
+        {TEXT(";"), false},
+        {TEXT("; application/x-www-form-urlencoded"), false},
+        {TEXT("application/x-www-form-urlencode"), false},
+        {TEXT("application/x-www-form-urlencoded2"), false},
+        {TEXT("application/x-www-form-urlencoded\0"), false},
+        {TEXT("application/x-www-form-urlencoded, application/json"), false},
+        {TEXT("application/json"), false},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        cr_assert_eq(form_is_type(cases[i].type), cases[i].is_form, "number %zu", i);
 }
 
 Test(form, values_are_decoded)
