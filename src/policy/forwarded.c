@@ -18,11 +18,6 @@ static bool is_alnum(char c)
     return is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
 }
 
-static bool is_token_byte(char c)
-{
-    return is_alnum(c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
-}
-
 /* ---- entries from the right ---- */
 
 /* Splits the list before the byte at `comma`, or takes all of it when `found` is false. */
@@ -139,7 +134,7 @@ static void put(struct value *value, char c)
 
 static bool is_value_byte(char c)
 {
-    return is_token_byte(c) || c == ':' || c == '[' || c == ']';
+    return ascii_is_token(c) || c == ':' || c == '[' || c == ']';
 }
 
 /* Takes the rest of a quoted string, whose first quote is gone. */
@@ -177,7 +172,7 @@ static bool take_value(struct slice *text, struct value *value)
 static bool take_name(struct slice *text, struct slice *ret_name)
 {
     size_t len = 0;
-    while (len < text->len && is_token_byte(text->data[len]))
+    while (len < text->len && ascii_is_token(text->data[len]))
         len++;
     *ret_name = slice_of(text->data, len);
     if (len == 0 || len == text->len || text->data[len] != '=')

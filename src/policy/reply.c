@@ -34,17 +34,10 @@ bool fingerprint_differs(const struct fingerprint *one, const struct fingerprint
 
 /* ---- writing ---- */
 
-static bool is_token_char(char c)
-{
-    char lower = ascii_lower(c);
-    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
-
 static bool is_token(struct slice text)
 {
     for (size_t i = 0; i < text.len; i++)
-        if (!is_token_char(text.data[i]))
+        if (!ascii_is_token(text.data[i]))
             return false;
     return text.len > 0;
 }

@@ -42,6 +42,14 @@ static inline char ascii_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
+/* True for what names of header fields and other tokens are made of (tchar, RFC 9110 5.6.2). */
+static inline bool ascii_is_token(char c)
+{
+    char lower = ascii_lower(c);
+    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
+}
+
 /* True when both hold the same bytes but for the case of ASCII letters. */
 static inline bool slice_ieq(struct slice a, struct slice b)
 {

@@ -32,6 +32,17 @@ Test(slice, equality_but_for_case)
     cr_assert_not(slice_ieq(SLICE("\xc4"), SLICE("\xe4")));
 }
 
+Test(slice, characters_of_tokens)
+{
+    const char *others = "!#$%&'*+-.^_`|~";
+    for (int byte = 0; byte < 256; byte++) {
+        bool is_alnum = (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
+                        (byte >= 'a' && byte <= 'z');
+        bool is_other = memchr(others, byte, strlen(others)) != NULL;
+        cr_assert_eq(ascii_is_token((char)byte), is_alnum || is_other, "byte %d", byte);
+    }
+}
+
 Test(slice, starts)
 {
     cr_assert(slice_starts(SLICE("/hooks/a"), SLICE("/hooks/")));
