@@ -13,12 +13,12 @@
 
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
-static bool is_v4(const struct ip *ip)
+/* ---- addresses ---- */
+
+bool ip_is_v4(const struct ip *ip)
 {
     return memcmp(ip->bytes, mapped_prefix, sizeof mapped_prefix) == 0;
 }
-
-/* ---- addresses ---- */
 
 /* inet_pton takes what it is to take and no more: no short forms, no leading zeros, no zone. */
 enum status ip_parse(struct slice text, struct ip *ret_ip)
@@ -40,8 +40,8 @@ enum status ip_parse(struct slice text, struct ip *ret_ip)
 size_t ip_format(const struct ip *ip, char ret_text[static CLIENT_TEXT_SIZE])
 {
     const uint8_t *v4 = ip->bytes + sizeof mapped_prefix;
-    const char *text = is_v4(ip) ? inet_ntop(AF_INET, v4, ret_text, CLIENT_TEXT_SIZE)
-                                 : inet_ntop(AF_INET6, ip->bytes, ret_text, CLIENT_TEXT_SIZE);
+    const char *text = ip_is_v4(ip) ? inet_ntop(AF_INET, v4, ret_text, CLIENT_TEXT_SIZE)
+                                    : inet_ntop(AF_INET6, ip->bytes, ret_text, CLIENT_TEXT_SIZE);
     return slice_str(text).len;
 }
 
@@ -100,7 +100,7 @@ enum status network_parse(struct slice text, struct network *ret_network)
 
 static bool network_holds(const struct network *network, const struct ip *ip)
 {
-    if (is_v4(ip) && network->bits < MAPPED_BITS)
+    if (ip_is_v4(ip) && network->bits < MAPPED_BITS)
         return false;
     for (unsigned i = 0; i < sizeof ip->bytes; i++)
         if ((network->ip.bytes[i] ^ ip->bytes[i]) & mask_byte(network->bits, i))

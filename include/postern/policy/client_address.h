@@ -41,6 +41,9 @@ NODISCARD enum status ip_parse(struct slice text, struct ip *ret_ip);
 /* Writes the numeric form, IPv4 as IPv4; returns its length (no NUL). */
 size_t ip_format(const struct ip *ip, char ret_text[static CLIENT_TEXT_SIZE]);
 
+/* True for an address of IPv4. */
+bool ip_is_v4(const struct ip *ip);
+
 /* Reads "10.0.0.0/8", "2001:db8::/32" or one address. STATUS_INVALID: not one, or bits are set
  * below the prefix. */
 NODISCARD enum status network_parse(struct slice text, struct network *ret_network);

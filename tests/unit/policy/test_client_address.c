@@ -48,6 +48,28 @@ Test(client_address, addresses_come_back_in_their_shortest_form)
     }
 }
 
+Test(client_address, ipv4_is_told_from_ipv6)
+{
+    static const struct {
+        const char *text;
+        bool is_v4;
+    } cases[] = {
+        {"0.0.0.0", true},
+        {"255.255.255.255", true},
+        {"::ffff:192.0.2.7", true},
+        {"::ffff:0:0", true},
+        {"::", false},
+        {"::192.0.2.7", false},
+        {"::fffe:192.0.2.7", false},
+        {"::1:ffff:192.0.2.7", false},
+        {"8000::ffff:192.0.2.7", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ip ip = ip_of(cases[i].text);
+        cr_expect_eq(ip_is_v4(&ip), cases[i].is_v4, "%s", cases[i].text);
+    }
+}
+
 Test(client_address, what_is_no_address)
 {
     static const char *const cases[] = {
