@@ -100,18 +100,11 @@ enum verify_result verify_check_mailgun(struct verify_call *call)
 
 static enum verify_result read_ms(const struct json_value *value, uint64_t *ret_ms)
 {
-    uint64_t ms = 0;
     if (value->kind == JSON_ABSENT || value->kind == JSON_NULL)
         return VERIFY_MISSING;
-    if (value->kind != JSON_NUMBER || value->text.len > MS_MAX_DIGITS)
-        return VERIFY_MALFORMED;
-    for (size_t i = 0; i < value->text.len; i++) {
-        if (value->text.data[i] < '0' || value->text.data[i] > '9')
-            return VERIFY_MALFORMED;
-        ms = ms * 10 + (uint64_t)(value->text.data[i] - '0');
-    }
-    *ret_ms = ms;
-    return VERIFY_OK;
+    bool is_read = value->kind == JSON_NUMBER &&
+                   verify_read_digits(value->text, MS_MAX_DIGITS, ret_ms);
+    return is_read ? VERIFY_OK : VERIFY_MALFORMED;
 }
 
 /* The signature first: what nobody signed isn't even read. */

@@ -27,10 +27,11 @@ bool verify_is_form(const struct verify_input *input)
 
 /* ---- times ---- */
 
-/* At most 13 digits, which fit by far. */
-static bool read_digits(struct slice text, uint64_t *ret_number)
+bool verify_read_digits(struct slice text, size_t max_digits, uint64_t *ret_number)
 {
     uint64_t number = 0;
+    if (text.len == 0 || text.len > max_digits)
+        return false;
     for (size_t i = 0; i < text.len; i++) {
         if (text.data[i] < '0' || text.data[i] > '9')
             return false;
@@ -43,7 +44,7 @@ static bool read_digits(struct slice text, uint64_t *ret_number)
 bool verify_read_time(struct slice text, uint64_t *ret_ms)
 {
     uint64_t number;
-    if (text.len == 0 || text.len > TIME_MS_DIGITS || !read_digits(text, &number))
+    if (!verify_read_digits(text, TIME_MS_DIGITS, &number))
         return false;
     *ret_ms = text.len == TIME_MS_DIGITS ? number : number * 1000;
     return true;

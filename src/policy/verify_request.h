@@ -22,6 +22,10 @@ enum verify_result verify_field(const struct verify_input *input, struct slice n
 /* True when Content-Type says that the body is a form; false also when that stands there twice. */
 bool verify_is_form(const struct verify_input *input);
 
+/* A decimal number of 1 to `max_digits` digits (at most 19, which fit) and nothing else. False: it
+ * is none; *ret_number is untouched. */
+bool verify_read_digits(struct slice text, size_t max_digits, uint64_t *ret_number);
+
 /* Unix seconds, or milliseconds when there are 13 digits, as milliseconds. False: anything but 1 to
  * 13 digits. */
 bool verify_read_time(struct slice text, uint64_t *ret_ms);

@@ -4,6 +4,21 @@
 
 #include "signed_request.h"
 
+Test(verify_request, digits)
+{
+    uint64_t number = 77;
+    cr_assert_not(verify_read_digits(SLICE(""), 3, &number));
+    cr_assert_not(verify_read_digits((struct slice){0}, 3, &number));
+    cr_assert_not(verify_read_digits(SLICE("1234"), 3, &number));
+    cr_assert_not(verify_read_digits(SLICE("12/"), 3, &number));
+    cr_assert_not(verify_read_digits(SLICE(":12"), 3, &number));
+    cr_assert_eq(number, 77);
+    cr_assert(verify_read_digits(SLICE("12"), 3, &number) && number == 12);
+    cr_assert(verify_read_digits(SLICE("009"), 3, &number) && number == 9);
+    cr_assert(verify_read_digits(SLICE("9999999999999999999"), 19, &number));
+    cr_assert_eq(number, UINT64_C(9999999999999999999));
+}
+
 Test(verify_request, times)
 {
     static const struct {
