@@ -4,6 +4,7 @@ import os
 import textwrap
 
 import check_layers
+import check_links
 import check_release
 import check_style
 import pytest
@@ -96,3 +97,69 @@ def test_release_check(tmp_path):
     put(tmp_path, "bad", "x after_claim\0")
     assert check_release.main(str(tmp_path), str(tmp_path / "good")) == 0
     assert check_release.main(str(tmp_path), str(tmp_path / "bad")) == 1
+
+
+# ---- links
+
+GUIDE = """# A guide
+
+## Two words, `code` and [a link](other.md)
+
+## Again
+
+### Again
+
+```
+# no heading
+[no link](nowhere.md)
+```
+
+`[no link](nowhere.md)` but [one](#again-1), [two](other.md#two-words-code-and-a-link "title"),
+[three](https://elsewhere.test/a#b), [four](../README.md), [five](../src/) and [six].
+
+[six]: ./security.md
+"""
+
+
+def put_documents(root):
+    for path in ("README.md", "docs/security.md", ".github/SECURITY.md", "src/a.c"):
+        put(root, path, "# Head\n")
+    put(root, "docs/guide.md", GUIDE)
+    put(root, "docs/other.md", GUIDE)
+
+
+def test_links_that_lead_somewhere(tmp_path):
+    put_documents(tmp_path)
+    assert check_links.main(str(tmp_path)) == 0
+
+
+@pytest.mark.parametrize("path, text, word", [
+    ("docs/guide.md", "[a](none.md)\n", "docs/none.md does not exist"),
+    ("docs/guide.md", "#\n\n`x` and\n[a](none.md)\n", "docs/guide.md:4:"),
+    ("docs/guide.md", "[a](other.md#again-2)\n", "no heading #again-2"),
+    ("docs/guide.md", "[a](other.md#no-heading)\n", "no heading #no-heading"),
+    ("docs/guide.md", "# Head\n[a](#heads)\n", "no heading #heads"),
+    ("docs/guide.md", "[a](../src/a.c#head)\n", "no heading #head"),
+    ("docs/guide.md", "[a](../../README.md)\n", "out of the tree"),
+    ("docs/guide.md", "[a](/docs/other.md)\n", "out of the tree"),
+    ("docs/guide.md", "![a picture](a.png)\n", "docs/a.png does not exist"),
+    ("docs/guide.md", "[a]\n\n[a]: none.md\n", "docs/none.md does not exist"),
+    ("README.md", "[a](guide.md)\n", "guide.md does not exist"),
+    ("CHANGELOG.md", "[a](docs/none.md)\n", "docs/none.md does not exist"),
+    (".github/CONTRIBUTING.md", "[a](docs/guide.md)\n", ".github/docs/guide.md does not exist"),
+])
+def test_link_rules_bite(tmp_path, capsys, path, text, word):
+    put_documents(tmp_path)
+    put(tmp_path, path, text)
+    assert check_links.main(str(tmp_path)) == 1
+    assert word in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", check_links.REQUIRED)
+def test_documents_that_have_to_be_there(tmp_path, capsys, path):
+    put_documents(tmp_path)
+    put(tmp_path, "docs/guide.md", "")
+    put(tmp_path, "docs/other.md", "")
+    os.remove(os.path.join(tmp_path, path))
+    assert check_links.main(str(tmp_path)) == 1
+    assert f"{path} does not exist" in capsys.readouterr().out
