@@ -3,6 +3,7 @@
 import os
 import textwrap
 
+import check_constant_time
 import check_layers
 import check_links
 import check_release
@@ -97,6 +98,53 @@ def test_release_check(tmp_path):
     put(tmp_path, "bad", "x after_claim\0")
     assert check_release.main(str(tmp_path), str(tmp_path / "good")) == 0
     assert check_release.main(str(tmp_path), str(tmp_path / "bad")) == 1
+
+
+# ---- constant time
+
+EQUAL = "bool mac_equal(const void *a, const void *b, size_t len)\n{\n    return CRYPTO_memcmp(a, b, len) == 0;\n}\n"
+
+
+def put_verifiers(root):
+    """What the check wants to see: the files that verify, and the comparison they share."""
+    for path in check_constant_time.REQUIRED:
+        calls = check_constant_time.HARMLESS.get(path, ())
+        put(root, path, "void f(void)\n{\n" + "".join(f"    (void){call};\n" for call in calls) + "}\n")
+    put(root, "src/policy/mac.c", EQUAL)
+
+
+def test_constant_time_passes_what_is_listed(tmp_path):
+    put_verifiers(tmp_path)
+    put(tmp_path, "src/policy/route.c", "bool f(void)\n{\n    return memcmp(a, b, 4) == 0;\n}\n")
+    put(tmp_path, "src/policy/verify_new.c", "/* no memcmp(a, b, 4) */\n")
+    assert check_constant_time.main(str(tmp_path)) == 0
+
+
+@pytest.mark.parametrize("path, text, word", [
+    ("src/policy/mac.c", EQUAL.replace("CRYPTO_", ""), "mac_equal has to be"),
+    ("src/policy/mac.c", EQUAL.replace("return", "if (len == 0)\n        return true;\n    return"), "mac_equal has to be"),
+    ("src/policy/mac.c", "", "mac_equal has to be"),
+    ("src/policy/mac_more.c", EQUAL, "mac_equal has to be"),
+    ("src/policy/mac_more.c", "int x = memcmp(a, b, 4);\n", "memcmp(a, b, 4)"),
+    ("src/policy/verify_match.c", "bool f(void)\n{\n    return memcmp(candidate,\n        mac, 32) == 0;\n}\n",
+     "verify_match.c:3: memcmp(candidate, mac, 32)"),
+    ("src/policy/verify_plain.c", "bool x = slice_eq(secret->text, f(value));\n", "slice_eq(secret->text, f(value))"),
+    ("src/policy/verify_new.c", "int x = strncmp(a, b, 4) + strcasecmp(a, b);\n", "strncmp(a, b, 4)"),
+    ("src/policy/verify_hmac.c", "bool x = slice_ieq(hex, sent);\n", "slice_ieq(hex, sent)"),
+    ("src/policy/credential.c", "int x;\n", "listed as harmless and isn't there"),
+])
+def test_constant_time_rules_bite(tmp_path, capsys, path, text, word):
+    put_verifiers(tmp_path)
+    put(tmp_path, path, text)
+    assert check_constant_time.main(str(tmp_path)) == 1
+    assert word in capsys.readouterr().out
+
+
+def test_constant_time_wants_its_files(tmp_path, capsys):
+    put_verifiers(tmp_path)
+    os.remove(os.path.join(tmp_path, "src/policy/verify_secret.c"))
+    assert check_constant_time.main(str(tmp_path)) == 1
+    assert "verify_secret.c does not exist" in capsys.readouterr().out
 
 
 # ---- links
