@@ -55,7 +55,7 @@ struct verify_row {
     enum verify_result (*check)(struct verify_call *call);
     bool needs_url;
     bool has_time;           /* read by `check`; else `hmac` says whether */
-    struct verify_hmac hmac; /* of the schemes that fit it; no header: the options' */
+    struct verify_hmac hmac; /* of schemes that fit it; VERIFY_HMAC, VERIFY_HEADER: the options' */
 };
 
 #endif

@@ -154,7 +154,7 @@ static enum verify_result read_signature(const struct verify_call *call,
                                          struct verify_candidates *candidates)
 {
     struct slice text;
-    enum verify_result result = verify_field(call->input, SLICE("X-Twilio-Signature"), &text);
+    enum verify_result result = verify_field(call->input, call->verifier->hmac->header, &text);
     if (result != VERIFY_OK)
         return result;
     candidates->count = 0;
