@@ -65,12 +65,10 @@ struct handshake_input request_handshake_input(const struct route_opts *route,
                                                size_t secret)
 {
     const struct verify_opts *verify = &route->verify;
-    bool is_there = secret < verify->secret_count;
     return (struct handshake_input){
         .method = head->method,
         .query = head->query,
         .body = body,
-        .secrets = is_there ? &verify->secrets[secret] : NULL,
-        .secret_count = is_there,
+        .secret = secret < verify->secret_count ? verify->secrets[secret] : (struct slice){0},
     };
 }

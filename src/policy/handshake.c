@@ -171,9 +171,9 @@ static bool find_zoom(const struct handshake_input *input, struct arena *arena,
                                       path_of(SLICE("payload"), SLICE("plainToken"))};
     struct slice token;
     char proof[PROOF_LEN];
-    return input->secret_count > 0 &&
+    return input->secret.len > 0 &&
            find_challenge(input, paths, SLICE("endpoint.url_validation"), arena, &token) &&
-           prove(input->secrets[0], token, proof) &&
+           prove(input->secret, token, proof) &&
            answer_zoom(token, slice_of(proof, sizeof proof), arena, ret_answer);
 }
 

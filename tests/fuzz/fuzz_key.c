@@ -99,14 +99,12 @@ static void check_again(const struct request *request, const struct key_rule *ru
 static void try_handshake(const struct request *request, enum handshake_kind kind)
 {
     struct arena arena;
-    const struct slice secret = SLICE("secret");
     const struct handshake_opts opts = {.kind = kind, .token = SLICE("token")};
     const struct handshake_input input = {.method = handshake_is_unsigned(kind) ? SLICE("GET")
                                                                                 : SLICE("POST"),
                                           .query = request->query,
                                           .body = request->body,
-                                          .secrets = &secret,
-                                          .secret_count = 1};
+                                          .secret = SLICE("secret")};
     struct handshake_answer answer = {0};
     arena_init(&arena, 4096, MEMORY_CEILING);
     if (handshake_find(&opts, &input, &arena, &answer)) {

@@ -34,8 +34,8 @@ struct handshake_input {
     struct slice method;
     struct slice query; /* raw, without '?' */
     struct slice body;
-    const struct slice *secrets; /* of the route's signature; HANDSHAKE_ZOOM signs with the first */
-    size_t secret_count;
+    struct slice secret; /* the one that fitted the request's signature, with which HANDSHAKE_ZOOM
+                            signs; empty: none */
 };
 
 /* A longer challenge or token is none. */

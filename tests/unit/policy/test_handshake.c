@@ -7,6 +7,8 @@
 
 #include <criterion/criterion.h>
 
+#define SECRET TEXT("the secret token")
+
 static struct arena arena;
 
 static void set_up(void)
@@ -21,18 +23,14 @@ static void tear_down(void)
 
 TestSuite(handshake, .init = set_up, .fini = tear_down);
 
-static const struct slice SECRET = TEXT("the secret token");
 static const struct handshake_opts META = {HANDSHAKE_META, TEXT("meatyhamhock")};
 
 static bool find(enum handshake_kind kind, const char *method, struct slice query,
                  struct slice body, struct handshake_answer *ret_answer)
 {
     struct handshake_opts opts = {.kind = kind, .token = META.token};
-    struct handshake_input input = {.method = slice_str(method),
-                                    .query = query,
-                                    .body = body,
-                                    .secrets = &SECRET,
-                                    .secret_count = 1};
+    struct handshake_input input = {
+        .method = slice_str(method), .query = query, .body = body, .secret = SECRET};
     return handshake_find(&opts, &input, &arena, ret_answer);
 }
 
@@ -362,8 +360,7 @@ Test(handshake, out_of_memory_it_is_none)
          .body = TEXT("{\"type\":\"url_verification\",\"challenge\":\"\\u0061\"}")},
         {.method = TEXT("POST"),
          .body = TEXT("{\"event\":\"endpoint.url_validation\",\"payload\":{\"plainToken\":\"a\"}}"),
-         .secrets = &SECRET,
-         .secret_count = 1},
+         .secret = SECRET},
         {.method = TEXT("GET"), .query = TEXT("challenge=%61")},
         {.method = TEXT("GET"),
          .query = TEXT("hub.mode=subscribe&hub.challenge=1&hub.verify_token=%6deatyhamhock")},
