@@ -149,6 +149,7 @@ static void check_memory_in_crash(struct build *build)
     report_hint(build->report, "give dedup.redis.url, or ack: durable to the routes");
 }
 
+/* PostgreSQL's days go whole. SQLite keeps what has an open window. */
 static void check_memory_in_restart(struct build *build)
 {
     const struct config *config = build->config;
@@ -156,7 +157,7 @@ static void check_memory_in_restart(struct build *build)
     for (size_t i = 0; i < config->route_count; i++)
         if (config->routes[i].window_ms > longest_ms)
             longest_ms = config->routes[i].window_ms;
-    if (config->dedup != DEDUP_MEMORY ||
+    if (config->dedup != DEDUP_MEMORY || config->journal != JOURNAL_POSTGRES ||
         (uint64_t)config->postgres.retention_s * 1000 >= longest_ms)
         return;
     char window[VALUE_TEXT_SIZE];

@@ -168,7 +168,8 @@ static const struct setting ROOT[] = {
      .standard = "7d",
      .min = MINUTE,
      .max = 3650 * DAY,
-     .help = "Events older than this are deleted from the journal."},
+     .help = "Events older than this are deleted from the journal; from SQLite neither what waits "
+             "to be delivered nor what has an open window."},
     {.path = "journal.buffer",
      .kind = SETTING_SIZE,
      CONF(sqlite.buffer_bytes),

@@ -63,15 +63,27 @@ Test(checks, keys_in_memory_and_a_crash)
     expect_clean(POSTGRES REDIS, "", "");
 }
 
+#define POSTGRES_KEEPS(retention)                                                                  \
+    "journal: {postgres: {url: \"postgresql://h\"}, retention: " retention "}\n"
+#define DURABLE "    ack: durable\n"
+
 Test(checks, keys_in_memory_and_a_restart)
 {
-    expect_warning("journal: {retention: 23h}\n", "", "",
-                   "f.yaml:9:22: warning: keys in memory with a retention shorter than a window");
-    expect_warning("journal: {retention: 23h}\n", "", "", "the longest window of a route is 24h");
-    expect_clean("journal: {retention: 24h}\n", "", "");
-    expect_clean("journal: {retention: 23h}\n" REDIS, "", "");
-    expect_warning("", "", "    window: 8d\n", "shorter than a window");
-    expect_error("strict: true\n", "", "    window: 8d\n", "shorter than a window");
+    expect_warning(POSTGRES_KEEPS("23h"), "", DURABLE,
+                   "f.yaml:10:57: warning: keys in memory with a retention shorter than a window");
+    expect_warning(POSTGRES_KEEPS("23h"), "", DURABLE, "the longest window of a route is 24h");
+    expect_clean(POSTGRES_KEEPS("24h"), "", DURABLE);
+    expect_clean(POSTGRES_KEEPS("23h") REDIS, "", DURABLE);
+    expect_warning(POSTGRES, "", DURABLE "    window: 8d\n", "shorter than a window");
+    expect_error("strict: true\n" POSTGRES, "", DURABLE "    window: 8d\n",
+                 "shorter than a window");
+}
+
+/* Its retention leaves rows whose window is open. */
+Test(checks, sqlite_keeps_the_keys_whatever_its_retention)
+{
+    expect_clean("journal: {retention: 23h}\n", "", "");
+    expect_clean("strict: true\njournal: {retention: 1m}\n", "", "    window: 30d\n");
 }
 
 /* ---- the spool ---- */
