@@ -49,8 +49,8 @@ static void check_lease(struct build *build, size_t index)
     value_format_duration(route->lease_ms, lease);
     value_format_duration(upstream->timeout_ms, timeout);
     report_finding(build->report, SEVERITY_WARNING, mark_in(build, index, "lease"),
-                   "lease %s is not longer than the timeout %s of upstream \"%.*s\"", lease, timeout,
-                   PRINT(upstream->name));
+                   "lease %s is not longer than the timeout %s of upstream \"%.*s\"", lease,
+                   timeout, PRINT(upstream->name));
     report_hint(build->report, "when renewals fail, the claim ends while the upstream may still "
                                "answer; better take a longer lease or a shorter upstream timeout");
 }
