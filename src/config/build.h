@@ -116,6 +116,10 @@ void secrets_wipe(const struct build *build);
 /* Fills in what follows from other settings: checks.c. */
 void build_derive(struct build *build);
 
+/* The part of it that fits a route's retries to each other and to the journal's retention:
+ * check_delivery.c. */
+void build_derive_retry(struct build *build, size_t index);
+
 /* The checks that span settings; they only add to the report. */
 void checks_run(struct build *build);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is wrong between the settings of deliveries: a route's retries, what a queue route can't
- * use, an upstream's rate.
+ * What follows from, and what is wrong between, the settings of deliveries: a route's retries, what
+ * a queue route can't use, an upstream's rate.
  */
 #include "build.h"
 #include "text.h"
@@ -19,40 +19,67 @@ static bool is_refused(struct node *map, const char *path)
     return node_find(map, path) && !build_sound(map, path);
 }
 
+static uint64_t retention_ms(const struct config *config)
+{
+    return (uint64_t)config->postgres.retention_s * 1000;
+}
+
+/* For so long at least an event that is dead of its age stays in the journal, to be seen. */
+static uint64_t seen_ms(uint64_t kept_ms)
+{
+    return kept_ms / 2 < DAY_MS ? kept_ms / 2 : DAY_MS;
+}
+
+/* A default gives way to what was written. It never has to the other way round: the cap's is the
+ * longest base there may be. */
+void build_derive_retry(struct build *build, size_t index)
+{
+    struct route_opts *route = &build->config->routes[index];
+    struct retry_opts *retry = &route->retry;
+    struct node *map = build->route_nodes[index];
+    uint64_t kept_ms = retention_ms(build->config);
+    uint64_t oldest_ms = kept_ms - seen_ms(kept_ms);
+    if (!node_find(map, "retry.base") && retry->base_ms > retry->cap_ms)
+        retry->base_ms = retry->cap_ms;
+    if (route->mode == ROUTE_QUEUE && !node_find(map, "retry.max_age") &&
+        retry->max_age_ms > oldest_ms)
+        retry->max_age_ms = oldest_ms;
+}
+
 static void check_back_off(struct build *build, size_t index)
 {
     const struct retry_opts *retry = &build->config->routes[index].retry;
     struct node *map = build->route_nodes[index];
-    if (retry->base_ms <= retry->cap_ms || is_refused(map, "retry.base") ||
-        is_refused(map, "retry.cap"))
+    const struct node *given = build_sound(map, "retry.base");
+    if (!given || retry->base_ms <= retry->cap_ms || is_refused(map, "retry.cap"))
         return;
     char base[VALUE_TEXT_SIZE], cap[VALUE_TEXT_SIZE];
     value_format_duration(retry->base_ms, base);
     value_format_duration(retry->cap_ms, cap);
-    const struct node *given = build_sound(map, "retry.base");
-    report_error(build->report, build_mark(given ? given : build_sound(map, "retry.cap"), map),
-                 "retry.base %s is longer than retry.cap %s", base, cap);
+    report_error(build->report, given->at, "retry.base %s is longer than retry.cap %s", base, cap);
     report_hint(build->report, "the back-off begins at base and doubles up to cap");
 }
 
-/* A day of the journal goes as a whole, with what still waits in it. */
+/* Both journals delete what is dead by the time it came, PostgreSQL what waits as well. */
 static void check_max_age(struct build *build, size_t index)
 {
     const struct route_opts *route = &build->config->routes[index];
-    struct node *map = build->route_nodes[index];
-    uint64_t retention_ms = (uint64_t)build->config->postgres.retention_s * 1000;
-    if (route->mode != ROUTE_QUEUE || route->retry.max_age_ms + DAY_MS <= retention_ms ||
-        is_refused(map, "retry.max_age") || is_refused(build->root, "journal.retention"))
+    const struct node *given = build_sound(build->route_nodes[index], "retry.max_age");
+    uint64_t kept_ms = retention_ms(build->config);
+    if (!given || route->mode != ROUTE_QUEUE ||
+        route->retry.max_age_ms + seen_ms(kept_ms) <= kept_ms ||
+        is_refused(build->root, "journal.retention"))
         return;
-    char age[VALUE_TEXT_SIZE], retention[VALUE_TEXT_SIZE];
+    char age[VALUE_TEXT_SIZE], seen[VALUE_TEXT_SIZE], kept[VALUE_TEXT_SIZE];
     value_format_duration(route->retry.max_age_ms, age);
-    value_format_duration(retention_ms, retention);
-    const struct node *given = build_sound(map, "retry.max_age");
-    report_error(build->report, build_mark(given ? given : build_sound(map, "mode"), map),
-                 "retry.max_age %s has to be a day or more below journal.retention %s", age,
-                 retention);
-    report_hint(build->report, "events that still wait would be deleted with their day; take a "
-                               "shorter retry.max_age or a longer journal.retention");
+    value_format_duration(seen_ms(kept_ms), seen);
+    value_format_duration(kept_ms, kept);
+    report_error(build->report, given->at,
+                 "retry.max_age %s has to be %s or more below journal.retention %s", age, seen,
+                 kept);
+    report_hint(build->report,
+                "an event that is dead of its age has to stay in the journal to be seen and "
+                "replayed; take a shorter retry.max_age or a longer journal.retention");
 }
 
 static void check_lease(struct build *build, size_t index)

@@ -56,6 +56,7 @@ static void derive_route(struct build *build, size_t index)
     if (queued)
         route->ack = ACK_DURABLE;
     derive_rate(&route->rate);
+    build_derive_retry(build, index);
     if (node_find(build->route_nodes[index], "success"))
         return;
     route->success[0] = (struct status_range){200, 299};

@@ -54,15 +54,20 @@ static void put_allowed(const struct setting *setting, struct text *text)
         put_range(setting, text);
 }
 
+static void put_default(const struct setting *setting, struct text *text)
+{
+    if (setting->standard)
+        text_put(text, "`%s`%s", setting->standard, setting->otherwise ? ", " : "");
+    if (setting->otherwise)
+        text_put(text, "%s", setting->otherwise);
+    else if (!setting->standard)
+        text_put(text, "%s", setting->required ? "**required**" : "none");
+}
+
 static void put_row(const struct setting *setting, struct text *text)
 {
     text_put(text, "| `%s` | ", setting->path);
-    if (setting->standard)
-        text_put(text, "`%s`", setting->standard);
-    else if (setting->otherwise)
-        text_put(text, "%s", setting->otherwise);
-    else
-        text_put(text, "%s", setting->required ? "**required**" : "none");
+    put_default(setting, text);
     text_put(text, " | ");
     put_allowed(setting, text);
     text_put(text, " | %s |\n", setting->help);

@@ -41,7 +41,8 @@ struct setting {
     enum setting_kind kind;
     size_t offset, width;  /* of the target in the scope's struct */
     const char *standard;  /* the default, as the file would write it; NULL: none, or `otherwise` */
-    const char *otherwise; /* for the reference page: what holds without it, when no text can say */
+    const char *otherwise; /* for the reference page: what holds without it, when no text can say;
+                              with a default, what makes another one of it */
     bool required;
     uint64_t min, max;
     const struct word *words;

@@ -197,14 +197,17 @@ static const struct setting ROUTES[] = {
      .kind = SETTING_MS,
      ROUTE(retry.max_age_ms),
      .standard = "3d",
+     .otherwise = "for `queue` routes as much of it as `journal.retention` allows",
      .min = SECOND,
      .max = 30 * DAY,
      .help = "No attempt begins later than that after the event came or was replayed. For `queue` "
-             "routes at least a day below `journal.retention`."},
+             "routes it has to be a day or more below `journal.retention`, and at most half of one "
+             "below two days: what is dead has to stay there to be seen."},
     {.path = "retry.base",
      .kind = SETTING_MS,
      ROUTE(retry.base_ms),
      .standard = "5s",
+     .otherwise = "or a shorter `retry.cap`",
      .min = 1,
      .max = HOUR,
      .help = "Longest wait before the second attempt; doubles with each. The wait is drawn "

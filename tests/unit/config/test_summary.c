@@ -46,6 +46,8 @@ Test(summary, of_a_queue_route)
                "    sign: {secret: hushhushhushhush}\n",
                "mode queue, 1 attempt within 90s, back-off 1ms to 1s, signed\n");
     holds_line("", "    sign: {secret: hushhushhushhush}\n", "ack async, signed\n");
+    holds_line("journal: {retention: 2d}\n", "    mode: queue\n    retry: {cap: 2s}\n",
+               "mode queue, 12 attempts within 24h, back-off 2s to 2s\n");
 }
 
 Test(summary, of_an_upstream_that_signs)
