@@ -260,21 +260,14 @@ static int open_metrics(struct server *server)
     return EXIT_SUCCESS;
 }
 
-static bool any_rate(const struct config *config)
-{
-    for (size_t i = 0; i < config->route_count; i++)
-        if (config->routes[i].rate.interval_us > 0)
-            return true;
-    return false;
-}
-
 static int open_shared(struct server *server)
 {
     struct config *config = server->config;
     struct process *process = &server->process;
     process->config = config;
-    process->limits = any_rate(config) ? limit_table_new(config->limit_cells) : NULL;
-    if (any_rate(config) && !process->limits)
+    bool any_rate = route_any_rate(config->routes, config->route_count, false);
+    process->limits = any_rate ? limit_table_new(config->limit_cells) : NULL;
+    if (any_rate && !process->limits)
         return complain("limits", "out of memory");
     process->shared.waiters = waiters_new();
     size_t keys = config->dedup == DEDUP_MEMORY ? config->memory_max_keys : config->l1_max_keys;

@@ -198,21 +198,13 @@ enum status worker_open_dedup(struct worker *worker)
     return dedup_redis_open(&worker->loop, &worker->redis, listener, &worker->gateway.dedup);
 }
 
-static bool any_rate_is_shared(const struct config *config)
-{
-    for (size_t i = 0; i < config->route_count; i++)
-        if (config->routes[i].rate.interval_us > 0 && config->routes[i].rate.shared)
-            return true;
-    return false;
-}
-
 enum status worker_open_limiter(struct worker *worker)
 {
     const struct process *process = worker->process;
     struct limiter **limiter = &worker->gateway.limiter;
     if (!process->limits)
         return STATUS_OK;
-    if (any_rate_is_shared(process->config))
+    if (route_any_rate(process->config->routes, process->config->route_count, true))
         return limiter_redis_open(&worker->loop, &process->config->redis, process->limits, limiter);
     return limiter_local_open(&worker->loop, process->limits, limiter);
 }

@@ -52,14 +52,6 @@ static void declare_route(struct metrics *m, struct buf *buf, const struct route
                                            labels(buf, route, ""));
 }
 
-static bool any_rate(const struct config *config)
-{
-    for (size_t i = 0; i < config->route_count; i++)
-        if (config->routes[i].rate.interval_us > 0)
-            return true;
-    return false;
-}
-
 static void declare_limiter(struct metrics *m, struct limiter_series *s)
 {
     s->refused = metrics_counter(m, "postern_limiter_refused_total",
@@ -76,7 +68,7 @@ void books_declare_door(const struct config *config, struct books *books)
     buf_init(&buf, LABELS_MAX);
     for (size_t i = 0; i < books->route_count; i++)
         declare_route(books->metrics, &buf, &config->routes[i], &books->routes[i]);
-    if (any_rate(config))
+    if (route_any_rate(config->routes, config->route_count, false))
         declare_limiter(books->metrics, &books->limiter);
     buf_done(&buf);
 }

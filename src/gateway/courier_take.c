@@ -31,15 +31,6 @@ void courier_left(struct courier *courier, struct delivery *delivery)
         courier_look(courier, 0);
 }
 
-static size_t find_route(const struct courier *courier, struct slice name)
-{
-    const struct config *config = courier_config(courier);
-    for (size_t i = 0; i < config->route_count; i++)
-        if (slice_eq(config->routes[i].name, name))
-            return i;
-    return SIZE_MAX;
-}
-
 static size_t routes_of(const struct courier *courier, const struct lane *lane)
 {
     size_t count = 0;
@@ -145,9 +136,11 @@ static void put_taken(struct courier *courier, struct delivery *delivery)
 static void on_taken(struct queue_take *take, const struct queue_event *event)
 {
     struct courier *courier = container_of(take, struct courier, take);
-    size_t route = find_route(courier, event->route);
-    if (route == SIZE_MAX)
+    const struct config *config = courier_config(courier);
+    const struct route_opts *known = route_named(config->routes, config->route_count, event->route);
+    if (!known)
         return; /* not asked for */
+    size_t route = (size_t)(known - config->routes);
     for (size_t i = 0; i < take->want_count; i++)
         courier->wanted_taken[i] += slice_eq(take->wants[i].route, event->route);
     uint64_t until_ms = courier->take_began_ms + courier_row_lease_ms(courier, route);

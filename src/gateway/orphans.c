@@ -77,19 +77,12 @@ static void on_settled(void *arg)
     go_on(orphans);
 }
 
-static const struct route_opts *find_route(const struct config *config, struct slice name)
-{
-    for (size_t i = 0; i < config->route_count; i++)
-        if (slice_eq(config->routes[i].name, name))
-            return &config->routes[i];
-    return NULL;
-}
-
 static void on_orphan(struct queue_orphans *page, const struct queue_orphan *orphan)
 {
     struct orphans *orphans = container_of(page, struct orphans, page);
     struct gateway *gateway = orphans->gateway;
-    const struct route_opts *route = find_route(gateway->config, orphan->route);
+    const struct route_opts *route =
+        route_named(gateway->config->routes, gateway->config->route_count, orphan->route);
     if (!route)
         return;
     struct late_event event = {.route = route,

@@ -132,6 +132,32 @@ size_t route_find(const struct route_opts *routes, size_t count, struct slice ho
     return SIZE_MAX;
 }
 
+const struct route_opts *route_named(const struct route_opts *routes, size_t count,
+                                     struct slice name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (slice_eq(routes[i].name, name))
+            return &routes[i];
+    return NULL;
+}
+
+bool route_any_rate(const struct route_opts *routes, size_t count, bool shared)
+{
+    for (size_t i = 0; i < count; i++)
+        if (routes[i].rate.interval_us > 0 && (routes[i].rate.shared || !shared))
+            return true;
+    return false;
+}
+
+bool route_any_secret_field(const struct route_opts *routes, size_t count, struct slice name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (routes[i].verify.scheme == VERIFY_HEADER &&
+            slice_ieq(name, routes[i].verify.hmac.header))
+            return true;
+    return false;
+}
+
 bool route_is_success(const struct route_opts *route, uint16_t status)
 {
     for (size_t i = 0; i < route->success_count; i++)

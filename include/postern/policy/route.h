@@ -110,6 +110,17 @@ struct route_opts {
 size_t route_find(const struct route_opts *routes, size_t count, struct slice host,
                   struct slice method, struct slice path);
 
+/* The one of `routes` that is called so, or NULL. */
+const struct route_opts *route_named(const struct route_opts *routes, size_t count,
+                                     struct slice name);
+
+/* True when one of `routes` has a rate; with `shared`, one that all gateways keep together. */
+bool route_any_rate(const struct route_opts *routes, size_t count, bool shared);
+
+/* True when one of `routes` takes a field of this name as its secret (signature.scheme: header):
+ * a credential that only the configuration knows (credential.h knows the others). */
+bool route_any_secret_field(const struct route_opts *routes, size_t count, struct slice name);
+
 /* True when a request's path can't mean two things (see above), and so may match a route. The
  * configuration holds its patterns to it as well: others could never match. */
 bool route_path_is_plain(struct slice path);

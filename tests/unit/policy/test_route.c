@@ -234,6 +234,42 @@ Test(route, the_first_match_wins)
     cr_assert_eq(route_find(NULL, 0, SLICE("b.example"), SLICE("GET"), path), NO_ROUTE);
 }
 
+Test(route, by_its_name)
+{
+    struct route_opts routes[] = {{.name = SLICE("a")}, {.name = SLICE("ab")}};
+    cr_assert_eq(route_named(routes, 2, SLICE("ab")), &routes[1]);
+    cr_assert_eq(route_named(routes, 2, SLICE("a")), &routes[0]);
+    cr_assert_null(route_named(routes, 2, SLICE("A")));
+    cr_assert_null(route_named(routes, 2, SLICE("")));
+    cr_assert_null(route_named(NULL, 0, SLICE("a")));
+}
+
+Test(route, any_rate)
+{
+    struct route_opts routes[] = {{.name = SLICE("a")}, {.name = SLICE("b")}};
+    cr_assert_not(route_any_rate(routes, 2, false));
+    routes[1].rate.interval_us = 1;
+    cr_assert(route_any_rate(routes, 2, false));
+    cr_assert_not(route_any_rate(routes, 1, false));
+    cr_assert_not(route_any_rate(routes, 2, true));
+    routes[0].rate.shared = true;
+    cr_assert_not(route_any_rate(routes, 2, true), "without a rate nothing is shared");
+    routes[1].rate.shared = true;
+    cr_assert(route_any_rate(routes, 2, true));
+}
+
+Test(route, any_secret_field)
+{
+    struct route_opts routes[] = {
+        {.name = SLICE("a"), .verify = {.scheme = VERIFY_HMAC, .hmac.header = SLICE("X-Sum")}},
+        {.name = SLICE("b"), .verify = {.scheme = VERIFY_HEADER, .hmac.header = SLICE("X-Door")}},
+    };
+    cr_assert(route_any_secret_field(routes, 2, SLICE("x-door")));
+    cr_assert_not(route_any_secret_field(routes, 2, SLICE("X-Doors")));
+    cr_assert_not(route_any_secret_field(routes, 2, SLICE("X-Sum")), "a proof opens no door");
+    cr_assert_not(route_any_secret_field(routes, 1, SLICE("X-Door")));
+}
+
 Test(route, success_is_what_the_ranges_hold)
 {
     struct route_opts route = {.success = {{200, 299}, {304, 304}}, .success_count = 2};
