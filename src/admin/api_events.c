@@ -116,25 +116,35 @@ static struct slice take_line(struct slice *lines)
     return line;
 }
 
-static void write_header(struct json_writer *writer, struct slice line)
+/* Of a route that is gone or has changed, another may have the name still. */
+static bool is_credential(const struct config *config, struct slice name)
 {
+    return credential_is_field(name) ||
+           route_any_secret_field(config->routes, config->route_count, name);
+}
+
+static void write_header(struct api_call *call, struct slice line)
+{
+    struct json_writer *writer = &call->writer;
     const char *colon = memchr(line.data, ':', line.len);
     struct slice name = slice_of(line.data, colon ? (size_t)(colon - line.data) : line.len);
     struct slice value = slice_trim(slice_skip(line, name.len + 1));
     json_open(writer, '{');
     json_member_text(writer, "name", name);
-    json_member_text(writer, "value", credential_is_field(name) ? CREDENTIAL_MASK : value);
+    json_member_text(writer, "value",
+                     is_credential(call->opts->config, name) ? CREDENTIAL_MASK : value);
     json_close(writer, '}');
 }
 
-static void write_headers(struct json_writer *writer, struct slice lines)
+static void write_headers(struct api_call *call, struct slice lines)
 {
+    struct json_writer *writer = &call->writer;
     json_name(writer, "headers");
     json_open(writer, '[');
     while (lines.len > 0) {
         struct slice line = take_line(&lines);
         if (line.len > 0)
-            write_header(writer, line);
+            write_header(call, line);
     }
     json_close(writer, ']');
 }
@@ -150,7 +160,7 @@ static void on_shown(struct archive_show *show, const struct archive_event *even
     json_open(&call->writer, '{');
     write_what(&call->writer, event);
     write_fate(&call->writer, event);
-    write_headers(&call->writer, event->headers);
+    write_headers(call, event->headers);
     json_name(&call->writer, "deliveries");
     json_open(&call->writer, '[');
 }

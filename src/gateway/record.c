@@ -24,8 +24,7 @@ static bool is_kept(const struct route_opts *route, const struct http_field *fie
 {
     if (field->hop_by_hop)
         return false;
-    return route->mode == ROUTE_QUEUE || route->verify.scheme != VERIFY_HEADER ||
-           !slice_ieq(field->name, route->verify.hmac.header);
+    return route->mode == ROUTE_QUEUE || !route_any_secret_field(route, 1, field->name);
 }
 
 /* The fields as lines, in ex->text: the upstream's head there has been sent. An empty chunked body

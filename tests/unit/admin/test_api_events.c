@@ -136,6 +136,23 @@ Test(api_events, one_with_headers_masked_and_its_attempts)
     cr_expect(!said("\"n\""));
 }
 
+/* Only the configuration knows that such a field is a secret. */
+Test(api_events, the_secret_of_a_route_is_masked)
+{
+    struct archive_event event = fake_event();
+    event.headers = SLICE("x-door: hunter2\r\nX-Doors: open\r\n");
+    routes[0].verify =
+        (struct verify_opts){.scheme = VERIFY_HEADER, .hmac.header = SLICE("X-Door")};
+    show(&event);
+    cr_expect(said("\"headers\":[{\"name\":\"x-door\",\"value\":\"***\"},"
+                   "{\"name\":\"X-Doors\",\"value\":\"open\"}],"),
+              "%s", text());
+    event.route = SLICE("renamed-since");
+    show(&event);
+    cr_expect(!said("hunter2"));
+    routes[0].verify = (struct verify_opts){0};
+}
+
 Test(api_events, hostile_headers)
 {
     struct archive_event event = fake_event();
