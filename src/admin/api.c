@@ -200,7 +200,7 @@ size_t api_body_max(const struct api_call *call)
     const struct endpoint *endpoint = endpoint_of(call->head->path, &id);
     if (!endpoint || !endpoint->takes_body || !guard_has_token(call->head, config->admin_token))
         return 0;
-    return explain_wire_max(&config->http, (size_t)config->body_bytes);
+    return explain_wire_max(&config->http, explain_body_max(config));
 }
 
 enum op_status api_begin(struct api_call *call)

@@ -68,7 +68,7 @@ static bool read_request(struct api_explain *explain)
     const struct config *config = call->opts->config;
     uint16_t status;
     const char *problem = explain_read(&explain->request, buf_slice(&call->request_body),
-                                       &config->http, (size_t)config->body_bytes, &explain->arena,
+                                       &config->http, explain_body_max(config), &explain->arena,
                                        &status);
     if (problem)
         refuse_request(call, problem, status);
@@ -79,7 +79,8 @@ static bool read_request(struct api_explain *explain)
 static bool find_route(struct api_call *call, const struct route_opts **ret_route)
 {
     struct slice name = call->question.filter.route;
-    *ret_route = name.len > 0 ? explain_route(call->opts->config, name) : NULL;
+    const struct config *config = call->opts->config;
+    *ret_route = name.len > 0 ? route_named(config->routes, config->route_count, name) : NULL;
     if (name.len == 0 || *ret_route)
         return true;
     api_problem(call, 404, "no-route", "No such route",

@@ -250,7 +250,8 @@ static int run(const struct question *question)
     int loaded = cli_load_config(question->config, question->host->err, &config);
     if (loaded != CLI_OK)
         return loaded;
-    const struct route_opts *route = explain_route(config, slice_str(question->route));
+    const struct route_opts *route =
+        route_named(config->routes, config->route_count, slice_str(question->route));
     int status = route ? try_on(question, config, route)
                        : complain(question, question->route, "there is no route of this name");
     config_free(config);

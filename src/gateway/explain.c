@@ -45,12 +45,13 @@ void explain_work(struct explanation *told, enum outcome outcome)
 
 /* ---- the route ---- */
 
-const struct route_opts *explain_route(const struct config *config, struct slice name)
+size_t explain_body_max(const struct config *config)
 {
+    uint64_t max = config->body_bytes;
     for (size_t i = 0; i < config->route_count; i++)
-        if (slice_eq(config->routes[i].name, name))
-            return &config->routes[i];
-    return NULL;
+        if (config->routes[i].body_bytes > max)
+            max = config->routes[i].body_bytes;
+    return (size_t)max;
 }
 
 static const struct route_opts *match(const struct config *config, const struct http_head *head)

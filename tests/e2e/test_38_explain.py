@@ -239,6 +239,18 @@ def test_the_bounds(lab):
         assert connection.read_response("POST").status == 413
 
 
+def test_a_route_may_have_a_larger_body(lab):
+    gateway = lab.gateway(limits={"body": "64KiB"},
+                          routes=[route(name="large", match={"path": "/large"}, limits={"body": "1MiB"}), route()])
+    for size, status in ((1 << 20, 200), ((1 << 20) + 1, 413)):
+        request = sample("/large", "one", b"x" * size)
+        assert send(gateway, request).status == status
+        if status == 200:
+            assert explain(gateway, request)["route"] == "large"
+    small = explain(gateway, sample("/", "one", b"x" * 65537))
+    assert (small["would"], small["status"]) == ("answer", 413)
+
+
 def test_only_with_the_token(lab):
     gateway = lab.gateway(admin={"token": "env:ADMIN_TOKEN"}, env={"ADMIN_TOKEN": "t0ken-of-the-admin"})
     assert ask(gateway, sample("/", "one")).status == 401

@@ -39,6 +39,10 @@ struct explain_request {
     bool is_assembled;   /* set by who put it together from parts: its host is nobody's */
 };
 
+/* The largest body that any request may have: the file's limit, or a route's of its own. Which one
+ * holds is known, and explain_make says it, once the route is found. */
+size_t explain_body_max(const struct config *config);
+
 /* The most octets that a request with `body_bytes` of body can have: each that comes in a chunk
  * earns one of framing (net/http1.h). */
 size_t explain_wire_max(const struct http_limits *limits, size_t body_bytes);
@@ -111,9 +115,6 @@ NODISCARD enum status explain_make(const struct config *config, const struct rou
 
 /* Frees what is its own. */
 void explain_done(struct explanation *explanation);
-
-/* The route of that name, or NULL. */
-const struct route_opts *explain_route(const struct config *config, struct slice name);
 
 /* Fills `op` for dedup_peek but for its callback; `first_note` (empty, with a ceiling) is borrowed
  * with it. False: there is no key to ask for. */

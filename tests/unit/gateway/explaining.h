@@ -60,7 +60,8 @@ static inline void close_config(void)
 static inline void explain_at(const char *route, const char *text, uint64_t now_ms)
 {
     uint16_t status;
-    const struct route_opts *named = *route ? explain_route(config, slice_str(route)) : NULL;
+    const struct route_opts *named =
+        *route ? route_named(config->routes, config->route_count, slice_str(route)) : NULL;
     forget();
     const char *problem = explain_read(&request, slice_str(text), &config->http,
                                        (size_t)config->body_bytes, &arena, &status);
