@@ -28,6 +28,13 @@ static bool is_failure(const struct outcome_row *row)
     return row->book == BOOK_FAILED || row->book == BOOK_UNKNOWN;
 }
 
+/* What has to be in the log whatever the sample: failures, and events that were let through without
+ * the store's word (C5), which may be delivered twice. */
+static bool must_be_told(const struct exchange *ex, const struct outcome_row *row)
+{
+    return is_failure(row) || ex->outcome == OUTCOME_BYPASSED_STORE;
+}
+
 static bool sampled(struct account *account, uint32_t every)
 {
     if (every == 0 || ++account->access_turn < every)
@@ -36,11 +43,13 @@ static bool sampled(struct account *account, uint32_t every)
     return true;
 }
 
-/* Who left before an answer would have got the outcome's. */
+/* An observed copy got the upstream's. Who left before an answer would have got the outcome's. */
 static uint16_t status_of(const struct exchange *ex, const struct outcome_row *row)
 {
     if (ex->own_status)
         return ex->own_status;
+    if (ex->marked != OUTCOME_NONE && ex->status)
+        return ex->status;
     return row->status ? row->status : ex->status;
 }
 
@@ -63,7 +72,7 @@ void access_log(struct exchange *ex, uint64_t us)
     struct gateway *gw = ex->gateway;
     const struct outcome_row *row = outcome_row(ex->outcome);
     struct slice client = ex->client_address;
-    if (is_failure(row)) {
+    if (must_be_told(ex, row)) {
         if (failure_allowed(gw->account, gw->log, loop_now_ms(gw->loop)))
             write_line(ex, row, LOG_WARN, us, client);
     } else if (sampled(gw->account, gw->config->access_sample)) {

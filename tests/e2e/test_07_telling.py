@@ -188,6 +188,17 @@ def test_access_lines_are_sampled_and_failures_are_not(lab):
     assert sum(line["status"] == 500 for line in lines) == 5
 
 
+def test_an_observed_copys_line_has_the_status_it_got(lab):
+    gateway = lab.gateway(log={"access_sample": 1}, routes=[route(mode="observe")])
+    assert gateway.post("/o", "one").status == 200
+    lab.upstream.script("/o", {"status": 503})
+    copy = gateway.post("/o", "one")
+    assert (copy.status, copy.outcome) == (503, "duplicate")
+    wait_until(lambda: gateway.logged('"duplicate"'), "the copy's line")
+    line = next(line for line in gateway.logs() if line.get("outcome") == "duplicate")
+    assert line["status"] == 503
+
+
 def test_a_blocked_log_blocks_no_request(lab):
     """Whoever reads our stdout may stop reading."""
     reader, writer = os.pipe()
