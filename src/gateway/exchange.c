@@ -182,8 +182,11 @@ void exchange_count(struct exchange *ex)
 {
     if (ex->counted)
         return;
+    struct gateway *gw = ex->gateway;
     ex->counted = true;
-    account_ended(ex->gateway->account, exchange_route_index(ex), ex->outcome);
+    account_ended(gw->account, exchange_route_index(ex), ex->outcome);
+    if (ex->outcome == OUTCOME_DUPLICATE)
+        journal_count_duplicate(gw->journal, &ex->claim.first.event_id, gw->loop->clock.wall_ms);
 }
 
 size_t exchange_route_index(const struct exchange *ex)

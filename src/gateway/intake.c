@@ -228,10 +228,8 @@ static enum ex_state claim_mismatch(struct exchange *ex)
 
 static enum ex_state claim_duplicate(struct exchange *ex)
 {
-    struct gateway *gw = ex->gateway;
     if (note_conflicts(ex))
         return claim_mismatch(ex);
-    journal_count_duplicate(gw->journal, &ex->claim.first.event_id, gw->loop->clock.wall_ms);
     if (ex->route->mode == ROUTE_OBSERVE)
         return observe(ex, OUTCOME_DUPLICATE);
     return limits_charge_copy(ex, OUTCOME_DUPLICATE);

@@ -98,6 +98,7 @@ Test(limits, copies_have_their_own_end)
     cr_assert_eq(post(sim, "first", ""), 200);
     struct sim_client *copy = sim_post(sim, "first", "");
     cr_assert_eq(sim_status(copy), 429);
+    cr_assert_eq(sim->journal.duplicate_count, 1, "the refused one was not answered as one");
     cr_assert(sim_got(copy, "Retry-After: 10\r\n"), "%s", copy->sent);
     cr_assert(sim_got(copy, "RateLimit: \"duplicates\";r=0;t=10\r\n"), "%s", copy->sent);
     cr_assert_eq(post(sim, "second", ""), 200, "new events are not their concern");
