@@ -62,8 +62,7 @@ static struct slice sharer(const struct exchange *ex, struct ip *ip)
 }
 
 /* Route names differ, and a route has one way of sharing: no two cells meet. */
-static enum status cell_id(const struct exchange *ex, enum bucket bucket,
-                           uint8_t ret_id[static LIMIT_ID_BYTES])
+static enum status cell_id(const struct exchange *ex, uint8_t ret_id[static LIMIT_ID_BYTES])
 {
     struct digester *digester = ex->gateway->digester;
     uint8_t digest[SHA256_BYTES];
@@ -71,8 +70,6 @@ static enum status cell_id(const struct exchange *ex, enum bucket bucket,
     enum status status = digest_begin(digester);
     if (status == STATUS_OK)
         status = digest_add_part(digester, ex->route->name);
-    if (status == STATUS_OK)
-        status = digest_add(digester, bucket == BUCKET_NEW ? SLICE("n") : SLICE("c"));
     if (status == STATUS_OK)
         status = digest_add_part(digester, sharer(ex, &ip));
     if (status == STATUS_OK)
@@ -84,7 +81,7 @@ static enum status cell_id(const struct exchange *ex, enum bucket bucket,
 
 static struct limit_opts bucket_opts(const struct rate_opts *rate, enum bucket bucket)
 {
-    if (bucket == BUCKET_NEW || rate->duplicate_interval_us == 0)
+    if (bucket == BUCKET_NEW)
         return (struct limit_opts){.interval_us = rate->interval_us, .burst = rate->burst};
     return (struct limit_opts){.interval_us = rate->duplicate_interval_us,
                                .burst = rate->duplicate_burst};
@@ -112,10 +109,10 @@ static enum status prepare(struct exchange *ex)
     struct ex_limits *limits = arena_zalloc(&ex->arena, sizeof *limits);
     if (!limits)
         return STATUS_NO_MEMORY;
-    enum status status = cell_id(ex, BUCKET_NEW, limits->first.id);
-    if (status == STATUS_OK)
-        status = cell_id(ex, BUCKET_COPIES, limits->copies.id);
+    enum status status = cell_id(ex, limits->first.id);
     memcpy(limits->back.id, limits->first.id, LIMIT_ID_BYTES);
+    memcpy(limits->copies.id, limits->first.id, LIMIT_ID_BYTES);
+    limits->copies.id[LIMIT_ID_BYTES - 1] ^= 1; /* a cell of its own without another digest */
     limits->ex = ex;
     if (status == STATUS_OK)
         ex->limits = limits;

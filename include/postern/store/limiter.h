@@ -36,7 +36,7 @@ enum limit_verb {
 
 struct limit_op {
     /* in */
-    uint8_t id[LIMIT_ID_BYTES]; /* a digest of route, bucket and client */
+    uint8_t id[LIMIT_ID_BYTES]; /* a digest of route and client, and which bucket */
     struct limit_opts opts;
     enum limit_verb verb;
     /* GIVE_BACK: how much of the interval; > 0, and no more of it than time has not made good since
