@@ -28,21 +28,29 @@ static void print_door(FILE *out, const struct explanation *told)
 
 /* ---- the key ---- */
 
-/* Printable bytes as they are, the rest as \xNN. */
+/* Up to the next quote or backslash. */
+static size_t plain_length(struct slice text)
+{
+    size_t len = 0;
+    while (len < text.len && text.data[len] != '"' && text.data[len] != '\\')
+        len++;
+    return len;
+}
+
+/* In quotes, its own escaped. */
 static void print_value(FILE *out, struct slice value)
 {
-    size_t len = value.len < SHOWN_BYTES ? value.len : SHOWN_BYTES;
+    struct slice shown = slice_of(value.data, value.len < SHOWN_BYTES ? value.len : SHOWN_BYTES);
     (void)fputc('"', out);
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)value.data[i];
-        if (c == '"' || c == '\\')
-            (void)fprintf(out, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            (void)fprintf(out, "\\x%02x", c);
-        else
-            (void)fputc(c, out);
+    while (shown.len > 0) {
+        size_t plain = plain_length(shown);
+        print_plain(out, slice_of(shown.data, plain));
+        shown = slice_skip(shown, plain);
+        if (shown.len > 0)
+            (void)fprintf(out, "\\%c", shown.data[0]);
+        shown = slice_skip(shown, 1);
     }
-    (void)fprintf(out, value.len > len ? "\"... (%zu bytes)\n" : "\"\n", value.len);
+    (void)fprintf(out, value.len > SHOWN_BYTES ? "\"... (%zu bytes)\n" : "\"\n", value.len);
 }
 
 static void print_miss(FILE *out, enum key_miss miss, enum json_result json)
@@ -100,7 +108,7 @@ static void print_form(FILE *out, struct slice form)
 {
     (void)fprintf(out, "form    ");
     if (form.len > 0)
-        (void)fwrite(form.data, 1, form.len, out);
+        print_plain(out, form);
     else
         (void)fprintf(out, "(too long to be shown)");
     (void)fputc('\n', out);

@@ -109,6 +109,17 @@ Test(cli_key, no_key)
            "no key  repeated\n", NULL);
 }
 
+/* CSI of one character (U+009B), DEL: what a stranger sent must not reach the terminal. */
+Test(cli_key, control_characters_are_marked)
+{
+    expect(key_of("any", "POST /any HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"
+                         "\xc2\x9b\x7f\""),
+           CLI_OK, "value   \"\\xc2\\x9b\\x7f\\\"\"\nkey     ", NULL);
+    expect(key_of("form", "POST /f HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n"
+                          "{\"t\":1,\"b\":\"\xc2\x9b[0m\x7f\"}"),
+           CLI_OK, "form    {\"b\":\"\\xc2\\x9b[0m\\x7f\"}\nkey     ", NULL);
+}
+
 Test(cli_key, the_body_stands_in_for_a_missing_key)
 {
     expect(key_of("any", "POST /any HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n\"\\\x01x"),
