@@ -20,7 +20,7 @@
 #define BUILD_MAX_LISTENERS 16u
 #define BUILD_MAX_PROXIES 256u
 #define BUILD_MAX_UPSTREAMS 1024u
-#define BUILD_MAX_ROUTES 400u /* each has some 140 metric cells, of METRICS_MAX_CELLS */
+#define BUILD_MAX_ROUTES 400u /* with as many upstreams 76,400 cells, of METRICS_MAX_CELLS */
 
 struct secret_note;
 

@@ -78,7 +78,7 @@ Test(metrics, cells_run_out_at_the_ceiling)
     char labels[32];
     for (uint32_t i = 1; i < METRICS_MAX_CELLS - 17; i++) {
         /* Families of a hundred, so that looking for the same series stays short. */
-        static char names[700][16];
+        static char names[METRICS_MAX_CELLS / 100 + 1][16];
         char *name = names[i / 100];
         snprintf(name, sizeof(names[0]), "a%u_total", i / 100);
         snprintf(labels, sizeof(labels), "n=\"%u\"", i);

@@ -209,8 +209,42 @@ Test(account, the_lag_is_in_begun_seconds)
     cr_assert(has_line("postern_journal_lag_seconds 2"));
 }
 
+/* As many routes and upstreams as a file may have (BUILD_MAX_ROUTES, BUILD_MAX_UPSTREAMS), each
+ * with all there is to count. */
+Test(books, the_largest_configuration_fits)
+{
+    enum { MANY_ROUTES = 400, MANY_UPSTREAMS = 1024 };
+    static struct route_opts many[MANY_ROUTES];
+    static struct upstream_opts more[MANY_UPSTREAMS];
+    static char names[MANY_UPSTREAMS][16];
+    static struct slice keys[VERIFY_MAX_SECRETS];
+    for (size_t i = 0; i < MANY_UPSTREAMS; i++) {
+        (void)snprintf(names[i], sizeof names[i], "name%zu", i);
+        more[i].name = slice_str(names[i]);
+    }
+    for (size_t i = 0; i < MANY_ROUTES; i++)
+        many[i] = (struct route_opts){
+            .name = slice_str(names[i]),
+            .verify = {.scheme = VERIFY_HMAC, .secrets = keys, .secret_count = VERIFY_MAX_SECRETS},
+            .fingerprint = true,
+            .replay.enabled = true,
+            .rate.interval_us = 1,
+        };
+    struct config largest = {.routes = many,
+                             .route_count = MANY_ROUTES,
+                             .upstreams = more,
+                             .upstream_count = MANY_UPSTREAMS};
+    struct metrics *full = metrics_new(1);
+    struct books *all = NULL;
+    cr_assert_eq(books_open(&largest, full, &all), STATUS_OK);
+    cr_assert_neq(all->routes[MANY_ROUTES - 1].secrets[VERIFY_MAX_SECRETS - 1], METRIC_NONE);
+    cr_assert_neq(all->lanes[MANY_UPSTREAMS - 1].breaker_opened, METRIC_NONE);
+    books_close(all);
+    metrics_free(full);
+}
+
 /* A configuration with more routes than there can be series for is refused at the start, instead of
- * going uncounted. About 460 routes fit. */
+ * going uncounted. Some 580 routes fit. */
 Test(books, too_many_series_are_refused)
 {
     const size_t count = METRICS_MAX_CELLS / 100;
