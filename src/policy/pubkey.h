@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Public keys that check signatures: Ed25519 (RFC 8032) and ECDSA on P-256 with SHA-256. Some 50 to
- * 100 microseconds a check, so not on a loop. Private to policy/.
+ * Public keys that check signatures: Ed25519 (RFC 8032) and ECDSA on P-256 with SHA-256. Not on a
+ * loop: what a check takes is told at verifier_is_costly. Private to policy/.
  */
 #ifndef POSTERN_POLICY_PUBKEY_H
 #define POSTERN_POLICY_PUBKEY_H

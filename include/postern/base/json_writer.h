@@ -23,7 +23,7 @@ void json_open(struct json_writer *writer, char bracket);
 /* '}' or ']'. */
 void json_close(struct json_writer *writer, char bracket);
 
-/* A member's name, which needs no escaping; its value comes next. */
+/* A member's name, escaped as text is; its value comes next. */
 void json_name(struct json_writer *writer, const char *name);
 
 /* Values of arrays. Text may hold any bytes. */

@@ -57,6 +57,14 @@ Test(json_writer, text_of_any_bytes)
     expect("{\"a\":\"\\\"\\\\\\n\\u0000\xef\xbf\xbd\",\"b\":\"\",\"c\":null,\"d\":\"x\"}");
 }
 
+Test(json_writer, names_are_escaped_too)
+{
+    json_open(&writer, '{');
+    json_member_bool(&writer, "a\"\n", true);
+    json_close(&writer, '}');
+    expect("{\"a\\\"\\n\":true}");
+}
+
 Test(json_writer, times_ids_and_keys)
 {
     static const struct event_key key = {{0xab}};
