@@ -30,17 +30,11 @@ struct ex_limits {
 
 /* ---- cells ---- */
 
-static bool is_v4(const struct ip *ip)
-{
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    return memcmp(ip->bytes, mapped, sizeof mapped) == 0;
-}
-
 /* A peer without an address (a UNIX socket) is one client. */
 static void client_part(const struct exchange *ex, struct ip *ret_ip)
 {
     *ret_ip = (struct ip){{0}};
-    if (ip_parse(ex->client_address, ret_ip) == STATUS_OK && !is_v4(ret_ip))
+    if (ip_parse(ex->client_address, ret_ip) == STATUS_OK && !ip_is_v4(ret_ip))
         memset(ret_ip->bytes + CLIENT_PREFIX_BYTES, 0, sizeof ret_ip->bytes - CLIENT_PREFIX_BYTES);
 }
 
