@@ -49,7 +49,8 @@ static const struct setting ROOT[] = {
      .otherwise = "none",
      .form = "a list of addresses and networks: `[10.0.0.0/8, \"::1\"]`",
      .help = "Who may say for whom it speaks, by `X-Forwarded-For`, `Forwarded` or the PROXY "
-             "protocol; from anyone else these are overwritten. At most 256."},
+             "protocol. From anyone else `Forwarded`, `X-Forwarded-*` and `X-Real-IP` are dropped, "
+             "and connections to a listener with `proxy_protocol` closed. At most 256."},
     {.path = "admin.enabled",
      .kind = SETTING_FLAG,
      CONF(admin_enabled),
