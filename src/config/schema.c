@@ -55,7 +55,7 @@ static const struct setting ROOT[] = {
      .kind = SETTING_FLAG,
      CONF(admin_enabled),
      .standard = "true",
-     .help = "Health, metrics, API and dashboard on a listener of their own."},
+     .help = "Health, metrics and API on a listener of their own."},
     {.path = "admin.address",
      .kind = SETTING_CUSTOM,
      CONF(admin),
