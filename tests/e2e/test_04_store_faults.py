@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Redis and PostgreSQL killed, frozen, restarted and emptied: the answers stay honest and come in time."""
 import itertools
+import json
 import time
 
 import pytest
@@ -134,6 +135,25 @@ def test_redis_refusing_writes(lab):
     assert gateway.post("/", "one").status == 503
     redis.command("CONFIG", "SET", "maxmemory", "0")
     assert gateway.post("/", "one").outcome == "accepted"
+
+
+@pytest.mark.parametrize("mode", ["proxy", "queue", "observe"])
+def test_what_passed_without_the_store_is_told(lab, mode):
+    """C5: in the answer, the metrics and the log, which is silent about what went well."""
+    redis = lab.own_redis().start()
+    gateway = lab.gateway(stores=lab.stores("redis+sqlite", redis), log={"access_sample": 0},
+                          routes=[route(mode=mode, on_store_error="pass")])
+    assert gateway.post("/", "before").outcome == "accepted"
+    redis.command("CONFIG", "SET", "maxmemory", "1")
+    passed = gateway.post("/", "one")
+    assert passed.outcome == "bypassed"
+    gateway.wait_quiet()
+    assert gateway.metrics().sum("postern_requests_ended_total", outcome="bypassed_store") == 1
+
+    def told():
+        return [json.loads(line) for line in gateway.logged('"outcome"')]
+    lines = wait_until(told, "a line of it is written")
+    assert [(line["outcome"], line["event_id"]) for line in lines] == [("bypassed_store", passed.event_id)]
 
 
 # -- PostgreSQL
