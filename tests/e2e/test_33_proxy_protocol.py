@@ -5,6 +5,7 @@ import struct
 
 import pytest
 from harness import http, tls
+from harness.config import route
 from harness.wait import wait_until
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -49,8 +50,8 @@ BAD = {
 }
 
 
-def behind_proxy(lab, trusted="127.0.0.0/8", secure=None):
-    gateway = lab.make_gateway(trusted_proxies=trusted)
+def behind_proxy(lab, trusted="127.0.0.0/8", secure=None, **config):
+    gateway = lab.make_gateway(trusted_proxies=trusted, **config)
     gateway.config["listen"][0]["proxy_protocol"] = True
     if secure:
         tls.secured(gateway, **secure)
@@ -62,8 +63,8 @@ def refused_headers(gateway):
     return gateway.metrics().sum("postern_proxy_headers_refused_total")
 
 
-def post(connection, key):
-    return connection.request("POST", "/hook", [("X-Event-Id", key)], b"{}")
+def post(connection, key, headers=()):
+    return connection.request("POST", "/hook", [("X-Event-Id", key), *headers], b"{}")
 
 
 @pytest.mark.smoke
@@ -128,3 +129,36 @@ def test_the_header_goes_before_tls(lab, tmp_path, header):
         assert [post(connection, "1").outcome for _ in range(2)] == ["accepted", "duplicate"]
     got, = lab.upstream.requests()
     assert (got.header("X-Forwarded-For"), got.header("X-Forwarded-Proto")) == ("203.0.113.7", "https")
+
+
+# ---- the client behind the proxy is no proxy
+
+
+@pytest.mark.parametrize("header", [LINE, binary(addresses=IPV4)])
+def test_the_client_is_not_believed_as_its_proxy_is(lab, header):
+    """Trust is judged by the address that the header tells, not by the one that is connected."""
+    gateway = behind_proxy(lab)
+    claims = [("X-Forwarded-For", "9.9.9.9"), ("X-Forwarded-Proto", "https"), ("X-Real-IP", "9.9.9.9"),
+              ("Forwarded", "for=9.9.9.9;proto=https")]
+    with gateway.connect() as connection:
+        connection.send(header)
+        assert post(connection, "1", claims).outcome == "accepted"
+    got, = lab.upstream.requests()
+    assert (got.header("X-Forwarded-For"), got.header("X-Forwarded-Proto")) == ("203.0.113.7", "http")
+    assert got.header("Forwarded") is None and got.header("X-Real-IP") is None
+    line, = wait_until(lambda: [line for line in gateway.logs() if line["msg"] == "exchange"], "the log tells it")
+    assert line["client"] == "203.0.113.7"
+
+
+def test_the_client_cannot_choose_whose_rate_it_uses(lab):
+    gateway = behind_proxy(lab, routes=[route(limits={"rate": "1/h", "burst": 1, "per": "client"})])
+
+    def ask(header, key, address):
+        with gateway.connect() as connection:
+            connection.send(header)
+            answer = post(connection, key, [("X-Forwarded-For", address)])
+            return answer.status if answer.status == 429 else answer.outcome
+
+    assert ask(LINE, "1", "9.9.9.8") == "accepted"
+    assert ask(LINE, "2", "9.9.9.9") == 429
+    assert ask(LINE.replace(b"203.0.113.7", b"203.0.113.8"), "3", "9.9.9.9") == "accepted", "another client"
