@@ -372,9 +372,14 @@ def fixture_front(lab, authority):
         front.close()
 
 
-def towards(lab, front, host="localhost", routes=None, **settings):
+def towards(lab, front, host="localhost", routes=None, env=None, **settings):
     app = {"endpoints": [f"https://{host}:{front.port}"], "timeout": "5s", "tls": settings}
-    return lab.gateway(upstreams={"app": app}, **({"routes": routes} if routes else {}))
+    return lab.gateway(upstreams={"app": app}, env=env, **({"routes": routes} if routes else {}))
+
+
+def by_the_system(authority):
+    """The environment in which OpenSSL's default store is this authority."""
+    return {"SSL_CERT_FILE": authority.path}
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
@@ -414,6 +419,13 @@ def test_upstream_that_is_not_believed(lab, authority, front, tmp_path, harm):
     assert answer.status == 502
     assert not lab.upstream.requests() and server.handshakes == 0
     wait_log(gateway, "TLS towards an upstream failed", upstream="app")
+
+
+def test_upstream_believed_by_the_systems_store(lab, authority, front):
+    server = front()
+    gateway = towards(lab, server, env=by_the_system(authority))
+    assert gateway.post("/hook", "1").outcome == "accepted"
+    assert server.handshakes == 1
 
 
 def test_upstream_that_is_not_verified(lab, front, tmp_path):
@@ -462,19 +474,24 @@ def test_queued_events_over_tls(lab, authority, front):
 # ---- Redis
 
 
-def redis_gateway(lab, redis, **settings):
+def redis_gateway(lab, redis, env=None, **settings):
     stores = lab.stores("redis+sqlite", redis=redis)
     stores["dedup"]["redis"]["tls"] = settings
-    return lab.make_gateway(stores=stores)
+    return lab.make_gateway(stores=stores, env=env)
 
 
-def test_redis_over_tls(lab, authority):
+@pytest.fixture(name="secure_redis")
+def fixture_secure_redis(lab, authority):
     redis = tls.SecureRedis(lab.folder, authority.sign("redis", "DNS:localhost"), authority).start()
     lab.parts.append(redis)
-    gateway = redis_gateway(lab, redis, ca=authority.path).start()
+    return redis
+
+
+def test_redis_over_tls(lab, authority, secure_redis):
+    gateway = redis_gateway(lab, secure_redis, ca=authority.path).start()
     assert [gateway.post("/hook", "1").outcome for _ in range(2)] == ["accepted", "duplicate"]
-    assert redis.command("DBSIZE") >= 1
-    redis.restart()
+    assert secure_redis.command("DBSIZE") >= 1
+    secure_redis.restart()
     wait_log(gateway, "redis is down")
     wait_until(lambda: gateway.links_up() >= 2, "the link is up again")
     assert gateway.post("/hook", "2").outcome == "accepted"
@@ -498,3 +515,8 @@ def test_redis_that_is_not_believed(lab, authority, harm):
     gateway.start(stores=False)
     found = wait_log(gateway, "redis is down")
     assert "certificate" in found["detail"] or "mismatch" in found["detail"]
+
+
+def test_redis_believed_by_the_systems_store(lab, authority, secure_redis):
+    gateway = redis_gateway(lab, secure_redis, env=by_the_system(authority)).start()
+    assert [gateway.post("/hook", "1").outcome for _ in range(2)] == ["accepted", "duplicate"]
