@@ -382,6 +382,21 @@ def by_the_system(authority):
     return {"SSL_CERT_FILE": authority.path}
 
 
+@pytest.fixture(name="renewed")
+def fixture_renewed(lab, authority, tmp_path):
+    """A `ca` file with a stranger in it; the function puts the right authority there and has it read again."""
+    path = os.path.join(lab.folder, "trusted.crt")
+    shutil.copy(tls.Authority(str(tmp_path), "stranger").path, path)
+
+    def renew(gateway):
+        shutil.copy(authority.path, path + ".new")
+        os.replace(path + ".new", path)
+        gateway.signal(signal.SIGHUP)
+        wait_log(gateway, "certificates were read again", contexts=1, failed=0)
+
+    return path, renew
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_upstream_over_tls(lab, authority, front, host):
     server = front()
@@ -424,6 +439,17 @@ def test_upstream_that_is_not_believed(lab, authority, front, tmp_path, harm):
 def test_upstream_believed_by_the_systems_store(lab, authority, front):
     server = front()
     gateway = towards(lab, server, env=by_the_system(authority))
+    assert gateway.post("/hook", "1").outcome == "accepted"
+    assert server.handshakes == 1
+
+
+def test_upstream_after_a_reload(lab, front, renewed):
+    path, renew = renewed
+    server = front()
+    gateway = towards(lab, server, ca=path)
+    assert gateway.post("/hook", "1").status == 502
+    assert not lab.upstream.requests() and server.handshakes == 0
+    renew(gateway)
     assert gateway.post("/hook", "1").outcome == "accepted"
     assert server.handshakes == 1
 
@@ -519,4 +545,14 @@ def test_redis_that_is_not_believed(lab, authority, harm):
 
 def test_redis_believed_by_the_systems_store(lab, authority, secure_redis):
     gateway = redis_gateway(lab, secure_redis, env=by_the_system(authority)).start()
+    assert [gateway.post("/hook", "1").outcome for _ in range(2)] == ["accepted", "duplicate"]
+
+
+def test_redis_after_a_reload(lab, secure_redis, renewed):
+    path, renew = renewed
+    gateway = redis_gateway(lab, secure_redis, ca=path).start(stores=False)
+    wait_log(gateway, "redis is down")
+    assert gateway.links_up() == 0
+    renew(gateway)
+    wait_log(gateway, "redis is up")
     assert [gateway.post("/hook", "1").outcome for _ in range(2)] == ["accepted", "duplicate"]
