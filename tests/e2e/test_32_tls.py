@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS at the listeners, towards upstreams and towards Redis."""
 import os
+import select
 import shutil
 import signal
 import socket
@@ -15,6 +16,8 @@ from harness.upstream_server import pattern
 from harness.wait import wait_until
 
 BIG = 8 << 20
+# More than a record, so that it fills what OpenSSL reads and writes records in.
+RECORDS = b"x" * 20000
 
 
 @pytest.fixture(name="authority", scope="module")
@@ -225,6 +228,53 @@ def test_the_limit_of_connections_holds(lab, own, authority):
     wait_until(lambda: gateway.metrics().sum("postern_client_connections") == 0, "they are gone")
     with connect(gateway, authority) as connection:
         assert post(connection, "1").outcome == "accepted"
+
+
+def test_idle_connections_keep_no_record_buffers(lab, authority, own):
+    """An established connection and its session take 12 to 16 KiB; the buffers of records would be 33 KiB more."""
+    gateway = serve(lab, own, timeouts={"idle": "10m"})
+    lab.upstream.default(body_size=len(RECORDS))
+    with connect(gateway, authority) as filler: # the journal's cache (16 MiB) must not grow meanwhile
+        for number in range(24):
+            assert post(filler, f"big {number}", b"x" * 900000).outcome == "accepted"
+    before = gateway.resident_bytes()
+    crowd = [connect(gateway, authority) for _ in range(500)]
+    for number, connection in enumerate(crowd):
+        answer = post(connection, str(number), RECORDS)
+        assert answer.outcome == "accepted" and len(answer.body) == len(RECORDS)
+    grown = gateway.resident_bytes() - before
+    assert grown < len(crowd) * (28 << 10), f"{grown // len(crowd)} bytes each"
+    for connection in crowd:
+        assert post(connection, "0", RECORDS).outcome == "duplicate", "each is still served"
+        connection.close()
+    wait_until(lambda: gateway.metrics().sum("postern_client_connections") == 0, "all are gone")
+
+
+def test_slow_senders_over_tls(lab, authority, own):
+    """One octet of a head after the other, each in a record of its own: the time for the head ends it all the same."""
+    gateway = serve(lab, own, timeouts={"header": "1s"})
+    answered, crowd = [], [connect(gateway, authority) for _ in range(50)]
+    for number, connection in enumerate(crowd): # reads the tickets too: what comes now is an answer
+        assert post(connection, f"before {number}").outcome == "accepted"
+        connection.send(b"POST /slow HTTP/1.1\r\nHost: a\r\n")
+
+    def drip():
+        ready, _, _ = select.select([connection.socket for connection in crowd], [], [], 0)
+        for connection in list(crowd):
+            if connection.socket in ready:
+                answered.append(connection)
+                crowd.remove(connection)
+            else:
+                connection.send(b"X")
+        return post(others, f"good {len(lab.upstream.requests())}").outcome == "accepted" and not crowd
+
+    with connect(gateway, authority) as others:
+        wait_until(drip, lambda: f"{len(crowd)} slow senders are sent away", 30)
+    for connection in answered:
+        assert connection.read_response("POST").status == 408 and connection.is_closed()
+        connection.close()
+    wait_until(lambda: gateway.metrics().sum("postern_client_connections") == 0, "forgotten")
+    assert {request.target for request in lab.upstream.requests()} == {"/hook"}, "nothing of theirs was forwarded"
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
