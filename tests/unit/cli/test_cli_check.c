@@ -19,8 +19,8 @@ Test(cli_check, a_good_file)
 
 Test(cli_check, a_file_with_a_warning)
 {
-    file_make(GOOD "journal: {retention: 1h}\n");
-    expect(RUN("check", "-c", file_path), CLI_OK, "route events", ":4:22: warning: ");
+    file_make(GOOD "journal: {spool: {path: /s}}\n");
+    expect(RUN("check", "-c", file_path), CLI_OK, "route events", ":4:18: warning: ");
 }
 
 Test(cli_check, a_bad_file)
