@@ -248,7 +248,9 @@ static const struct setting ROOT[] = {
      .standard = "20000",
      .min = 1,
      .max = 1000000,
-     .help = "Most client connections, all workers together; more get 503."},
+     .help =
+         "Most client connections, all workers together; more: 503, closed; with TLS or a PROXY "
+         "header closed at once."},
     {.path = "limits.body_memory",
      .kind = SETTING_SIZE,
      CONF(body_memory_bytes),
