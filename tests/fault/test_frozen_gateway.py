@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two gateways on one Redis, one of them frozen while the upstream has its call: whether a copy passes at the other one
+depends on the lease alone (C7), and whoever comes back late can't touch what the other one settled."""
+import pytest
+from harness import http
+from harness.config import route
+from harness.wait import wait_until
+
+
+class Pair:
+    """`frozen` has the claim of "one", and its call waits for the gate "door"; a second call is answered at once."""
+
+    def __init__(self, lab, timeout, **settings):
+        self.lab, stores = lab, lab.stores("redis+postgres")
+        self.redis, self.prefix = lab.shared.redis(), stores["dedup"]["redis"]["prefix"]
+        self.frozen, self.alive = (lab.gateway(stores=stores, routes=[route(**settings)], upstreams={"app": {"timeout": timeout}})
+                                   for _ in range(2))
+        lab.upstream.script("/", {"wait_for": "door"}, {"status": 200})
+        self.sender = self.frozen.connect(30)
+        self.sender.send(http.request_bytes("POST", "/", [("X-Event-Id", "one")], b"{}"))
+        lab.upstream.wait_requests(1)
+        self.frozen.freeze()
+
+    def let_answer(self):
+        self.lab.upstream.open_gate("door")
+        wait_until(lambda: self.lab.upstream.requests()[0].status, "the upstream has answered")
+
+    def thaw(self, found_out=None):
+        """The upstream has answered by then, or does when `found_out` says that the frozen one knows of its claim."""
+        if not found_out:
+            self.let_answer()
+        self.frozen.resume()
+        if found_out:
+            wait_until(found_out, "a renewal tells")
+            self.let_answer()
+
+    def answer(self):
+        """What the frozen one's sender is told in the end."""
+        with self.sender:
+            answer = self.sender.read_response()
+        self.frozen.wait_quiet()
+        return answer
+
+    def lease_ms(self):
+        """What is left of the claim's lease."""
+        key, = self.redis.command("KEYS", self.prefix + ":*")
+        return self.redis.command("PTTL", key)
+
+    def incidents(self, kind):
+        return self.frozen.metrics().sum("postern_incidents_total", kind=kind)
+
+    def delivered(self):
+        """The event ids the upstream got, in their order."""
+        return [request.event_id for request in self.lab.upstream.requests()]
+
+
+@pytest.mark.parametrize("answered", ("while it is frozen", "too late"))
+def test_longer_than_its_lease(lab, answered):
+    """A copy finds that the claim has ended, and passes: the second delivery is counted, and is the last one."""
+    pair = Pair(lab, "900ms", lease="1s")
+    copy = pair.alive.post("/", "one")
+    assert copy.outcome == "accepted"
+    pair.thaw(None if answered == "while it is frozen" else lambda: pair.incidents("lease_lost") == 1)
+    first = pair.answer()
+    # The upstream's time-out is over as well, which is below the lease: it may see that, or the answer, first.
+    assert first.outcome == "failed" or (first.outcome == "accepted" and answered != "too late")
+    assert pair.incidents("lease_lost") == 1
+    # Its own settle, if it came to that, is what its L1 knows: that is an accepted event too.
+    known = {copy.event_id, first.event_id} if first.outcome == "accepted" else {copy.event_id}
+    for gateway, ids in ((pair.alive, {copy.event_id}), (pair.frozen, known)):
+        again = gateway.post("/", "one")
+        assert again.outcome == "duplicate" and again.event_id in ids
+    assert pair.delivered() == [first.event_id, copy.event_id]
+    assert pair.incidents("lease_lost") == 1
+
+
+@pytest.mark.parametrize("answered", ("while it is frozen", "after a renewal"))
+def test_shorter_than_its_lease(lab, answered):
+    """A renewal is missed and made up for: at no time is there room for a copy."""
+    pair = Pair(lab, "8s", lease="9s", in_flight_wait="3500ms")
+    assert pair.alive.post("/", "one").outcome == "in-flight"
+    left_ms = pair.lease_ms()
+    assert 0 < left_ms < 6000, "more than a third of the lease has passed without a renewal"
+    pair.thaw(None if answered == "while it is frozen" else lambda: pair.lease_ms() > left_ms)
+    first = pair.answer()
+    assert first.outcome == "accepted"
+    for gateway in (pair.alive, pair.frozen):
+        again = gateway.post("/", "one")
+        assert (again.outcome, again.event_id) == ("duplicate", first.event_id)
+    assert pair.delivered() == [first.event_id]
+    assert pair.incidents("lease_lost") == pair.incidents("lease_lapsed") == 0
