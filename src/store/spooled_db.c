@@ -29,7 +29,8 @@ static const enum spooled_kind event_kinds[] = {
     SPOOLED_BYTES, SPOOLED_BYTES,
 };
 
-enum { EVENT_ATTEMPTS = 13, EVENT_ROWID = 26, EVENT_DOUBTFUL, EVENT_QUEUED, OWED_SEQ = 13 };
+enum { EVENT_ATTEMPTS = 13, EVENT_ROWID = 26, EVENT_DOUBTFUL, EVENT_QUEUED };
+enum { OWED_RESULT = 3, OWED_SEQ = 13 };
 
 /* An event whose attempt is under way is left to a later pass. */
 #define SELECT_EVENTS                                                                              \
@@ -122,7 +123,9 @@ static enum status read_owed(struct sqlite_db *db, int64_t after, size_t limit,
     sqlite_bind_number(row, 3, limit);
     while ((code = sqlite3_step(row)) == SQLITE_ROW && chunk->count < limit) {
         chunk->items[chunk->count++] = (struct spooled_item){
-            .id = sqlite_read_uuid(row, 0), .rowid = sqlite3_column_int64(row, OWED_SEQ)};
+            .id = sqlite_read_uuid(row, 0),
+            .rowid = sqlite3_column_int64(row, OWED_SEQ),
+            .is_returned = sqlite_read_number(row, OWED_RESULT) == QUEUE_RETURNED};
         add_row(&chunk->owed, row);
     }
     sqlite3_reset(row);
@@ -172,14 +175,28 @@ static enum status read_events(struct sqlite_db *db, const char *text, const str
     return code == SQLITE_DONE || code == SQLITE_ROW ? status : STATUS_UNAVAILABLE;
 }
 
+static enum status run_with(struct sqlite_db *db, const char *text, int64_t rowid)
+{
+    struct sqlite3_stmt *statement = sqlite_db_statement(db, text);
+    sqlite_bind_number(statement, 1, (uint64_t)rowid);
+    return sqlite_db_run(db, statement);
+}
+
 static enum status mark(struct sqlite_db *db, const struct spooled_chunk *chunk)
 {
-    struct sqlite3_stmt *statement = sqlite_db_statement(db, mark_text);
     enum status status = STATUS_OK;
-    for (size_t i = 0; status == STATUS_OK && i < chunk->count; i++) {
-        sqlite_bind_number(statement, 1, (uint64_t)chunk->items[i].rowid);
-        status = sqlite_db_run(db, statement);
-    }
+    for (size_t i = 0; status == STATUS_OK && i < chunk->count; i++)
+        status = run_with(db, mark_text, chunk->items[i].rowid);
+    return status;
+}
+
+/* Told again after a lost answer, one would end the lease of who took its event meanwhile. */
+static enum status forget_returned(struct sqlite_db *db, const struct spooled_chunk *chunk)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < chunk->count; i++)
+        if (chunk->items[i].is_returned)
+            status = run_with(db, delete_owed_text, chunk->items[i].rowid);
     return status;
 }
 
@@ -210,21 +227,14 @@ enum status spooled_db_read(struct sqlite_db *db, const struct spooled_cursor *c
     if (status == STATUS_OK &&
         (chunk->owed.failed || chunk->events.failed || chunk->deliveries.failed))
         status = STATUS_NO_MEMORY;
-    if (status == STATUS_OK && chunk->source >= SPOOLED_DOUBTFUL)
-        status = mark(db, chunk);
+    if (status == STATUS_OK)
+        status = chunk->source == SPOOLED_OWED ? forget_returned(db, chunk) : mark(db, chunk);
     if (status != STATUS_OK)
         clear(chunk);
     return status;
 }
 
 /* ---- settling ---- */
-
-static enum status run_with(struct sqlite_db *db, const char *text, int64_t rowid)
-{
-    struct sqlite3_stmt *statement = sqlite_db_statement(db, text);
-    sqlite_bind_number(statement, 1, (uint64_t)rowid);
-    return sqlite_db_run(db, statement);
-}
 
 static enum status delete_event(struct sqlite_db *db, const struct spooled_item *item)
 {

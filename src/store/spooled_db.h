@@ -37,6 +37,7 @@ struct spooled_item {
     struct uuid id;   /* of the event */
     int64_t rowid;    /* of its row, or `seq` of an outcome */
     bool is_doubtful; /* it was before it was read */
+    bool is_returned; /* an outcome that gives a lease back */
 };
 
 struct spooled_chunk {
@@ -66,7 +67,8 @@ void spooled_chunk_init(struct spooled_chunk *chunk);
 void spooled_chunk_done(struct spooled_chunk *chunk);
 
 /* Reads up to `limit` (at most SPOOLED_CHUNK_ROWS) rows behind the cursor from the most urgent
- * source that has some, and marks them. STATUS_NO_MEMORY: nothing was read. */
+ * source that has some, and marks them, or deletes them: leases given back are told once, or end by
+ * themselves. STATUS_NO_MEMORY: nothing was read. */
 NODISCARD enum status spooled_db_read(struct sqlite_db *db, const struct spooled_cursor *cursor,
                                       size_t limit, struct spooled_chunk *chunk);
 

@@ -2,7 +2,9 @@
 /*
  * Outcomes of attempts: each goes to the queue that its event came from. One that PostgreSQL can't
  * be told now is owed: written into the spool, durably, and as good as told, because the drain
- * tells it before anybody else takes over its event.
+ * tells it before anybody else takes over its event. Told twice it changes nothing, since an
+ * attempt was counted or the event is settled; only a lease given back has no such fence, and is
+ * told at most once.
  *
  *   finish ── from the spool ──────────────────> the spool's queue ──────────────> answered
  *      └───── from PostgreSQL ─┬─ it is there ─> PostgreSQL's queue ─┐ written ──> answered
@@ -80,9 +82,15 @@ static void owe(struct spooled *self, struct outcome *outcome)
     loop_defer(self->loop, &self->queue.turn);
 }
 
+/* A lease that may have been given back already, and its event taken anew, is not given back again:
+ * nothing would tell it from the new one. It ends by itself. */
 static void take_back(void *arg, struct queue_finish *inner)
 {
-    owe(arg, container_of(inner, struct outcome, inner));
+    struct outcome *outcome = container_of(inner, struct outcome, inner);
+    if (inner->result == QUEUE_RETURNED)
+        answer(outcome, STATUS_OK);
+    else
+        owe(arg, outcome);
 }
 
 /* On the thread. */

@@ -263,6 +263,21 @@ Test(spooled_queue, one_that_was_on_its_way_is_owed_as_well)
     check_delivered();
 }
 
+/* It may be given back already, and the event taken anew by the same owner. */
+Test(spooled_queue, a_lease_given_back_is_not_told_again)
+{
+    struct finish finish;
+    struct uuid id = put(0);
+    take_from_postgresql();
+    pg_server_freeze(&rig.server);
+    finish_init(&finish, &id, 1, QUEUE_RETURNED);
+    cr_assert_eq(finish_now(0, &finish), STATUS_OK);
+    spooled_close_workers();
+    pg_server_thaw(&rig.server);
+    cr_assert_eq(spooled_number("SELECT count(*) FROM owed"), 0);
+    cr_assert_eq(spooled_there("SELECT count(*) FROM event WHERE state = 'queued'"), 1);
+}
+
 Test(spooled_queue, an_owed_outcome_of_a_lost_lease_is_fenced)
 {
     struct uuid id = put(0);
@@ -295,13 +310,16 @@ Test(spooled_queue, kinds_of_owed_outcomes)
     pg_server_run(&rig.server);
     rig_run_until(is_delivered);
     cr_assert_eq(spooled_there("SELECT count(*) FROM event WHERE state = 'dead' AND attempts = 1"
-                               " AND last_error = 'status_503' AND next_attempt_at IS NULL"),
+                               " AND last_error = 'status_503' AND next_attempt_at IS NULL"
+                               " AND response_status = 503 AND duration_ms = 12"),
                  1);
     cr_assert_eq(spooled_there("SELECT count(*) FROM event WHERE state = 'queued' AND attempts = 1"
-                               " AND next_attempt_at <= now() AND lease_until IS NULL"),
+                               " AND next_attempt_at <= now() AND lease_until IS NULL"
+                               " AND response_status = 503 AND duration_ms = 12"),
                  1);
     cr_assert_eq(spooled_there("SELECT count(*) FROM event WHERE state = 'queued' AND attempts = 0"
-                               " AND next_attempt_at <= now() AND last_error IS NULL"),
+                               " AND next_attempt_at <= now() AND last_error IS NULL"
+                               " AND response_status IS DISTINCT FROM 503"),
                  1);
     cr_assert_eq(spooled_there("SELECT count(*) FROM delivery"), 3);
 }

@@ -107,7 +107,8 @@ struct queue_finish {
     struct slice response; /* the first bytes of the answer's body, up to QUEUE_RESPONSE_BYTES */
     void (*answered)(struct queue_finish *finish); /* once, from the loop */
     /* out */
-    enum status status_of_write; /* STATUS_OK: durable. STATUS_REFUSED: the lease was another's (or
+    enum status status_of_write; /* STATUS_OK: durable; RETURNED: or its lease is left to end by
+                                    itself. STATUS_REFUSED: the lease was another's (or
                                     the row is gone, or is settled otherwise): nothing was changed
                                     but the attempt's row was added. STATUS_UNAVAILABLE: only at
                                     close; until then a finish is tried again for ever */

@@ -57,16 +57,22 @@ static void put_settled(uint64_t ms)
     insert(&row, false);
 }
 
-static void owe(uint64_t ms, uint32_t attempt, struct slice error_text)
+static void owe_result(uint64_t ms, uint32_t attempt, struct slice error_text,
+                       enum queue_result result)
 {
     struct batch_row row = row_at(ms, 1, 0);
     struct queue_finish finish = {.event_id = row.id,
-                                  .result = QUEUE_RETRY,
+                                  .result = result,
                                   .attempt = attempt,
-                                  .attempted = true,
+                                  .attempted = result != QUEUE_RETURNED,
                                   .retry_in_ms = 5000,
                                   .error = error_text};
     cr_assert_eq(spooled_db_owe(&db, &(struct uuid){{7}}, &finish), STATUS_OK);
+}
+
+static void owe(uint64_t ms, uint32_t attempt, struct slice error_text)
+{
+    owe_result(ms, attempt, error_text, QUEUE_RETRY);
 }
 
 static size_t read_chunk(size_t limit)
@@ -225,6 +231,21 @@ Test(spooled_db, a_refused_row_stays_deliverable_or_is_kept)
     cr_assert_eq(spooled_db_refused(&db, &refused), STATUS_OK);
     cr_assert_eq(refused, 1);
     cr_assert_eq(read_chunk(10), 0, "not tried again");
+}
+
+/* Told again after a lost answer, it would end the lease of who took its event meanwhile. */
+Test(spooled_db, a_lease_given_back_is_told_once)
+{
+    owe(1000, 1, SLICE("x"));
+    owe_result(2000, 1, SLICE(""), QUEUE_RETURNED);
+    cr_assert_eq(read_chunk(10), 2);
+    cr_assert_eq(chunk.owed.rows, 2);
+    cr_assert_eq(number("SELECT count(*) FROM owed"), 1);
+    cr_assert_eq(number("SELECT result FROM owed"), QUEUE_RETRY);
+    settle(SPOOLED_KEPT);
+    cr_assert_eq(read_chunk(10), 1, "the attempt's outcome goes again");
+    settle(SPOOLED_DRAINED);
+    cr_assert_eq(number("SELECT count(*) FROM owed"), 0);
 }
 
 Test(spooled_db, an_outcome_that_was_not_written_stays)
