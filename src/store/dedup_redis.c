@@ -15,8 +15,6 @@
 
 #include <stdlib.h>
 
-#define STALL_TIMEOUTS 4u /* as backends.h promises */
-
 static struct redis_store *redis_of(struct dedup *store)
 {
     return container_of(store, struct redis_store, base);
@@ -24,7 +22,7 @@ static struct redis_store *redis_of(struct dedup *store)
 
 static void watch_for_stall(struct redis_store *store, uint64_t oldest_ms)
 {
-    uint64_t limit_ms = (uint64_t)STALL_TIMEOUTS * store->opts->timeout_ms;
+    uint64_t limit_ms = (uint64_t)REDIS_STALL_TIMEOUTS * store->opts->timeout_ms;
     if (!deadline_is_set(&store->stall))
         deadline_set(&store->loop->deadlines, &store->stall, oldest_ms + limit_ms);
 }
@@ -187,7 +185,7 @@ static void on_down(struct redis_link *link, enum redis_finding finding, struct 
 static void on_stall(struct deadline *deadline)
 {
     struct redis_store *store = container_of(deadline, struct redis_store, stall);
-    uint64_t limit_ms = (uint64_t)STALL_TIMEOUTS * store->opts->timeout_ms;
+    uint64_t limit_ms = (uint64_t)REDIS_STALL_TIMEOUTS * store->opts->timeout_ms;
     if (list_is_empty(&store->waiting))
         return;
     uint64_t oldest_ms = redis_waiting_op(store->waiting.next)->since_ms;

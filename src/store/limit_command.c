@@ -7,6 +7,8 @@
 #include "limit_cell.h"
 #include "resp.h"
 
+#include <postern/base/uuid.h>
+
 #include <assert.h>
 
 #define ID_HEX (2 * LIMIT_ID_BYTES)
@@ -47,22 +49,13 @@ size_t limit_command_max(const struct limit_commands *commands, const struct lim
     return COMMAND_MAX + commands->prefix.len + KEY_EXTRA + script;
 }
 
-static char *put_hex(char *at, const uint8_t id[LIMIT_ID_BYTES])
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < LIMIT_ID_BYTES; i++) {
-        *at++ = digits[id[i] >> 4];
-        *at++ = digits[id[i] & 15];
-    }
-    return at;
-}
-
 static char *put_key(const struct limit_commands *commands, char *at, const struct limit_op *op)
 {
     at = resp_head(at, '$', commands->prefix.len + KEY_EXTRA);
     at = resp_raw(at, commands->prefix);
     at = resp_raw(at, SLICE(":limit:{"));
-    at = put_hex(at, op->id);
+    hex_format(slice_of(op->id, sizeof op->id), at);
+    at += ID_HEX;
     return resp_raw(at, SLICE("}\r\n"));
 }
 

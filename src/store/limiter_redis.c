@@ -22,8 +22,6 @@
 
 #include <stdlib.h>
 
-#define STALL_TIMEOUTS 4u /* as backends.h promises */
-
 struct redis_limiter {
     struct limiter base;
     struct loop *loop;
@@ -178,13 +176,14 @@ static void fall_silent(struct redis_limiter *redis, uint64_t since_ms)
 {
     redis->silent_since_ms = since_ms;
     redis->late = redis->waiting_count;
-    be_patient_until(redis, since_ms + (uint64_t)STALL_TIMEOUTS * redis->opts->timeout_ms);
+    be_patient_until(redis, since_ms + (uint64_t)REDIS_STALL_TIMEOUTS * redis->opts->timeout_ms);
     answer_all_locally(redis);
 }
 
 static void look_at_silence(struct redis_limiter *redis, uint64_t now_ms)
 {
-    uint64_t until_ms = redis->silent_since_ms + (uint64_t)STALL_TIMEOUTS * redis->opts->timeout_ms;
+    uint64_t until_ms = redis->silent_since_ms +
+                        (uint64_t)REDIS_STALL_TIMEOUTS * redis->opts->timeout_ms;
     if (now_ms >= until_ms)
         redis_link_drop(&redis->link, REDIS_FINDING_NONE, SLICE("stalled"));
     else

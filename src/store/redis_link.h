@@ -24,6 +24,8 @@
 /* A reply that isn't complete after so many bytes ends the connection: the longest note, its
  * value's head, and what was read beyond. */
 #define REDIS_REPLY_MAX (DEDUP_NOTE_MAX + (128u << 10))
+/* A link whose oldest command waits that many time-outs is given up, as backends.h promises. */
+#define REDIS_STALL_TIMEOUTS 4u
 /* A link that held that long begins anew with the shortest wait. */
 #define REDIS_STEADY_MS 5000u
 

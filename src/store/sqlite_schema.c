@@ -131,7 +131,8 @@ static const char *const migrations[] = {
     "  error TEXT NOT NULL,"
     "  response BLOB NOT NULL);",
     /* 3: beside the key (dedup.h), NULL without. It may stand behind the body, because only loading
-       the keys reads it; so no file is written anew. */
+       the keys, and looking for orphans after a start, read it without that; so no file is written
+       anew. */
     "ALTER TABLE event ADD COLUMN note BLOB;",
 };
 
