@@ -41,11 +41,9 @@ static bool is_text(struct build *build, struct node *node)
 /* RFC 9110 5.6.2: the characters of a field's name. */
 static bool is_token(struct slice text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        char c = ascii_lower(text.data[i]);
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && !strchr("!#$%&'*+-.^_`|~", c))
+    for (size_t i = 0; i < text.len; i++)
+        if (!ascii_is_token(text.data[i]))
             return false;
-    }
     return text.len > 0 && text.len <= MAX_NAME_BYTES;
 }
 

@@ -92,7 +92,7 @@ static enum chunk_state read_quoted(enum chunk_state state, char byte)
 
 static enum chunk_state read_extension(enum chunk_state state, char byte)
 {
-    bool token_byte = http1_is_token_byte(byte);
+    bool token_byte = ascii_is_token(byte);
     if (state == EXT_NAME_FIRST)
         return token_byte ? EXT_NAME : BAD;
     if (state == EXT_VALUE_FIRST && byte == '"')
@@ -120,7 +120,7 @@ static enum chunk_state read_trailer_name(struct http1_reader *reader, char byte
 {
     if (byte == ':' && reader->trailer_name_bytes > 0)
         return is_forbidden_trailer(reader) ? BAD : TRAILER_VALUE;
-    if (!http1_is_token_byte(byte))
+    if (!ascii_is_token(byte))
         return BAD;
     if (reader->trailer_name_bytes < HTTP1_TRAILER_NAME_BYTES)
         reader->trailer_name[reader->trailer_name_bytes] = byte;

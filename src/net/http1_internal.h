@@ -19,9 +19,6 @@ struct request_line {
     uint8_t minor;
 };
 
-/* True for the bytes of a token (RFC 9110 5.6.2). */
-bool http1_is_token_byte(char byte);
-
 /* What can be said of a request line before its end is there: `line` is its bytes so far, without
  * LF. The answer for a longer piece of the same line never turns back to HTTP_FAULT_NONE. */
 enum http_fault http1_check_request_prefix(struct slice line, const struct http_limits *limits);

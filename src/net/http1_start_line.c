@@ -35,18 +35,10 @@ static bool is_digit(char byte)
     return byte >= '0' && byte <= '9';
 }
 
-bool http1_is_token_byte(char byte)
-{
-    char lower = ascii_lower(byte);
-    if ((lower >= 'a' && lower <= 'z') || is_digit(byte) || byte == '-')
-        return true;
-    return memchr("!#$%&'*+.^_`|~", byte, 14) != NULL;
-}
-
 static bool is_token(struct slice text)
 {
     for (size_t i = 0; i < text.len; i++)
-        if (!http1_is_token_byte(text.data[i]))
+        if (!ascii_is_token(text.data[i]))
             return false;
     return text.len > 0;
 }
@@ -74,7 +66,7 @@ enum http_fault http1_check_request_prefix(struct slice line, const struct http_
 {
     if (line.len == 0 || line.data[0] == '\r')
         return HTTP_FAULT_NONE; /* perhaps the CRLF some clients send after a body */
-    if (!http1_is_token_byte(line.data[0]))
+    if (!ascii_is_token(line.data[0]))
         return HTTP_FAULT_SYNTAX;
     struct slice start = line;
     if (start.len > METHOD_BYTES_MAX + 1)

@@ -173,6 +173,6 @@ Test(http1_start_line, token_bytes)
     const char *others = "\"(),/:;<=>?@[\\]{} \t\x7f";
     for (int byte = 0; byte < 256; byte++) {
         bool expected = byte > 0x20 && byte < 0x7f && !strchr(others, byte);
-        cr_expect_eq(http1_is_token_byte((char)byte), expected, "byte %d", byte);
+        cr_expect_eq(ascii_is_token((char)byte), expected, "byte %d", byte);
     }
 }
