@@ -416,6 +416,7 @@ static void shut_out(struct conn *conn)
 {
     log_line(conn->gateway->log, LOG_DEBUG, "only trusted_proxies may connect here",
              LOG_TEXT("peer", conn->client.address));
+    stream_count_untrusted(&conn->stream);
     conn_close(conn);
 }
 

@@ -151,6 +151,11 @@ enum status stream_accept(struct listener *listener, struct stream *stream)
     return status;
 }
 
+void stream_count_untrusted(const struct stream *stream)
+{
+    loop_impl_of(stream->loop)->counts.bad_proxy_headers++;
+}
+
 struct stream_counts stream_counts_of(const struct loop *loop)
 {
     return loop_impl_of(loop)->counts;

@@ -110,6 +110,7 @@ def test_only_trusted_proxies_may_connect(lab):
         connection.send(LINE + http.request_bytes("POST", "/hook", [("X-Event-Id", "1")], b"{}"))
         assert connection.is_closed()
     assert not lab.upstream.requests()
+    wait_until(lambda: refused_headers(gateway) == 1, "the refused peer in the metrics")
 
 
 def test_without_the_setting_a_header_is_garbage(lab):

@@ -166,11 +166,15 @@ struct stream_counts {
     uint64_t handshakes;        /* TLS, completed */
     uint64_t failed_handshakes; /* refused, broken off, or not in time; not those of peers that said
                                    nothing and left */
-    uint64_t bad_proxy_headers; /* likewise */
+    uint64_t bad_proxy_headers; /* likewise; and those of peers that may send none */
 };
 
 /* Since the loop was opened; loop thread. */
 struct stream_counts stream_counts_of(const struct loop *loop);
+
+/* Counts a stream that was accepted, and is about to be closed because its peer may not send a
+ * PROXY header: who sends none is known to this folder, who may is not. */
+void stream_count_untrusted(const struct stream *stream);
 
 /* A listening socket. `pending` runs when a connection waits: the owner calls stream_accept once
  * per call. The first four are set before listener_open, the rest is filled in by it. */
