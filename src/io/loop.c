@@ -14,6 +14,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define LATE_MS 100u /* far more than a turn takes */
+
 static void run_hooks(struct loop *loop)
 {
     struct list *link;
@@ -23,15 +25,28 @@ static void run_hooks(struct loop *loop)
     }
 }
 
+/* A process that stood still (SIGSTOP, a paused machine) comes back with deadlines past and sockets
+ * unread, and libuv, whose sleep a signal has ended, runs the timer before it polls. What came in
+ * time has to be seen first: such deadlines wait for one poll. Not for a second one, or they never
+ * passed on a loop whose turns are that long. */
+static bool waits_for_poll(struct loop_impl *impl, uint64_t late_ms)
+{
+    impl->has_waited = !impl->has_waited && late_ms >= LATE_MS;
+    return impl->has_waited;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct loop *loop = timer->loop->data;
     struct loop_impl *impl = loop_impl_of(loop);
+    uint64_t due_ms = impl->armed_ms;
     impl->armed_ms = TIMER_NOT_ARMED;
     /* Read again even within a turn: at the turn's instant the deadline may still lie ahead. */
     impl->clock_is_stale = true;
     loop_enter(loop);
-    deadlines_advance(&loop->deadlines, loop_now_ms(loop));
+    uint64_t now_ms = loop_now_ms(loop);
+    if (!waits_for_poll(impl, now_ms > due_ms ? now_ms - due_ms : 0))
+        deadlines_advance(&loop->deadlines, now_ms);
 }
 
 /* Makes the timer fire for the wheel's next due time; leaves it alone when it fires early enough,

@@ -17,6 +17,7 @@ struct loop_impl {
     uv_prepare_t before_sleep;
     uv_timer_t timer;  /* the only one; drives loop->deadlines */
     uint64_t armed_ms; /* when it fires, or TIMER_NOT_ARMED */
+    bool has_waited;   /* late deadlines have, for one poll */
     bool clock_is_stale;
     bool stopped, running;
     struct stream_counts counts;

@@ -10,6 +10,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #define WAKES 1000
@@ -183,6 +185,58 @@ Test(loop_watch, hang_up_shows_as_readable)
     loop_run(&loop);
     cr_assert_eq(watched.readable, 1);
     close(fds[0]);
+    loop_close(&loop);
+}
+
+/* ---- standing still ---- */
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static int still_fd;
+
+/* As SIGSTOP and SIGCONT do it: the sleep ends by a signal, late, and meanwhile something came. */
+static void stand_still(int number)
+{
+    (void)number;
+    uint64_t until_ms = now_ms() + 300;
+    while (now_ms() < until_ms)
+        continue;
+    (void)!write(still_fd, "x", 1);
+}
+
+static struct watched *still_watched;
+static int readable_before;
+
+static void on_late(struct deadline *deadline)
+{
+    (void)deadline;
+    readable_before = still_watched->readable;
+}
+
+Test(loop_watch, what_came_before_a_deadline_is_seen_before_it_however_late)
+{
+    struct watched watched = {.close_after = 1};
+    struct deadline deadline = {.expired = on_late};
+    struct itimerval soon = {.it_value.tv_usec = 20000};
+    struct sigaction action = {.sa_handler = stand_still};
+    int fds[2];
+    cr_assert_eq(loop_open(&loop), STATUS_OK);
+    open_watched(&watched, fds);
+    cr_assert_eq(loop_poll_watch(&watched.poll, true, false), STATUS_OK);
+    still_fd = fds[1];
+    still_watched = &watched;
+    readable_before = -1;
+    cr_assert_eq(sigaction(SIGALRM, &action, NULL), 0);
+    deadline_set(&loop.deadlines, &deadline, loop_now_ms(&loop) + 100);
+    cr_assert_eq(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    loop_run(&loop);
+    cr_assert_eq(readable_before, 1);
+    close_both(fds);
     loop_close(&loop);
 }
 
