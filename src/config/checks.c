@@ -198,10 +198,7 @@ static void check_order(struct build *build, const char *small_path, uint64_t sm
 static void check_journal_buffer(struct build *build)
 {
     const struct config *config = build->config;
-    uint64_t largest = 0;
-    for (size_t i = 0; i < config->route_count; i++)
-        if (config->routes[i].body_bytes > largest)
-            largest = config->routes[i].body_bytes;
+    uint64_t largest = route_body_max(config->routes, config->route_count);
     largest += config->http.head_bytes;
     uint64_t share = config->journal == JOURNAL_POSTGRES ? config->postgres.buffer_bytes
                                                          : config->sqlite.buffer_bytes;

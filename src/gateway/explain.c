@@ -47,11 +47,8 @@ void explain_work(struct explanation *told, enum outcome outcome)
 
 size_t explain_body_max(const struct config *config)
 {
-    uint64_t max = config->body_bytes;
-    for (size_t i = 0; i < config->route_count; i++)
-        if (config->routes[i].body_bytes > max)
-            max = config->routes[i].body_bytes;
-    return (size_t)max;
+    uint64_t max = route_body_max(config->routes, config->route_count);
+    return (size_t)(max > config->body_bytes ? max : config->body_bytes);
 }
 
 static const struct route_opts *match(const struct config *config, const struct http_head *head)

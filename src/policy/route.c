@@ -141,6 +141,14 @@ const struct route_opts *route_named(const struct route_opts *routes, size_t cou
     return NULL;
 }
 
+uint64_t route_body_max(const struct route_opts *routes, size_t count)
+{
+    uint64_t max = 0;
+    for (size_t i = 0; i < count; i++)
+        max = routes[i].body_bytes > max ? routes[i].body_bytes : max;
+    return max;
+}
+
 bool route_any_rate(const struct route_opts *routes, size_t count, bool shared)
 {
     for (size_t i = 0; i < count; i++)

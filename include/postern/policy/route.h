@@ -114,6 +114,9 @@ size_t route_find(const struct route_opts *routes, size_t count, struct slice ho
 const struct route_opts *route_named(const struct route_opts *routes, size_t count,
                                      struct slice name);
 
+/* The largest body that any of `routes` takes; 0 without routes. */
+uint64_t route_body_max(const struct route_opts *routes, size_t count);
+
 /* True when one of `routes` has a rate; with `shared`, one that all gateways keep together. */
 bool route_any_rate(const struct route_opts *routes, size_t count, bool shared);
 

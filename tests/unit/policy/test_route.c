@@ -244,6 +244,14 @@ Test(route, by_its_name)
     cr_assert_null(route_named(NULL, 0, SLICE("a")));
 }
 
+Test(route, the_largest_body)
+{
+    struct route_opts routes[] = {{.body_bytes = 1}, {.body_bytes = 7}, {.body_bytes = 3}};
+    cr_assert_eq(route_body_max(routes, 3), 7);
+    cr_assert_eq(route_body_max(routes, 1), 1);
+    cr_assert_eq(route_body_max(NULL, 0), 0);
+}
+
 Test(route, any_rate)
 {
     struct route_opts routes[] = {{.name = SLICE("a")}, {.name = SLICE("b")}};
