@@ -68,6 +68,27 @@ Test(fault, a_later_visit)
     cr_assert_eq(die_at("a:4"), SURVIVED);
 }
 
+/* The parent sees the stop, and the child goes on where it was. */
+Test(fault, stops_until_it_is_continued)
+{
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        setenv("POSTERN_FAULT", "a:2:stop", 1);
+        FAULT_POINT("a");
+        FAULT_POINT("a");
+        FAULT_POINT("a");
+        _exit(7);
+    }
+    int status;
+    cr_assert_eq(waitpid(child, &status, WUNTRACED), child);
+    cr_assert(WIFSTOPPED(status));
+    cr_assert_eq(kill(child, SIGCONT), 0);
+    cr_assert_eq(waitpid(child, &status, WUNTRACED), child);
+    cr_assert(WIFEXITED(status), "once");
+    cr_assert_eq(WEXITSTATUS(status), 7);
+}
+
 Test(fault, other_names_and_numbers_that_are_none)
 {
     cr_assert_eq(die_at("c"), SURVIVED);
