@@ -159,6 +159,7 @@ static void explain_silence(const struct calling *calling)
         [CALL_TIMED_OUT] = "no answer in time",
         [CALL_BROKEN] = "the connection broke before the answer ended",
         [CALL_BAD_RESPONSE] = "what answers is no HTTP server",
+        [CALL_LAPSED] = "no time to begin", /* none is set */
         [CALL_NO_MEMORY] = "out of memory",
     };
     (void)fprintf(calling->remote->host->err, "postern %s: %s: %s\n", calling->remote->command,

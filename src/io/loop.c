@@ -180,6 +180,14 @@ void loop_turn_manual(struct loop *loop)
     run_hooks(loop);
 }
 
+uint64_t loop_exact_ms(const struct loop *loop)
+{
+    struct clock clock = loop->clock;
+    if (loop->impl)
+        clock_refresh(&clock);
+    return clock_mono_ms(&clock);
+}
+
 void loop_defer(struct loop *loop, struct loop_hook *hook)
 {
     assert(hook->run);

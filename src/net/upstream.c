@@ -155,9 +155,18 @@ static bool connect_to(struct endpoint *endpoint, struct upstream_call *call)
     return true;
 }
 
+bool upstream_has_lapsed(const struct upstream_call *call)
+{
+    return call->not_after_ms > 0 && loop_exact_ms(pool_of(call)->loop) >= call->not_after_ms;
+}
+
 void upstream_begin(struct upstream_call *call)
 {
     struct upstream_pool *pool = pool_of(call);
+    if (upstream_has_lapsed(call)) {
+        upstream_end_later(call, CALL_LAPSED);
+        return;
+    }
     do {
         struct endpoint *endpoint = next_endpoint(pool);
         if (conn_reuse(endpoint, call) || connect_to(endpoint, call))

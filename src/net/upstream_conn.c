@@ -165,6 +165,10 @@ static void on_connected(struct stream *stream, enum status status)
     struct upstream_conn *conn = conn_of(stream);
     if (status == STATUS_OK) {
         upstream_note_success(conn->endpoint);
+        if (upstream_has_lapsed(conn->call)) {
+            close_with(conn, CALL_LAPSED);
+            return;
+        }
         stream_read_start(stream);
         if (start(conn, conn->call))
             return;

@@ -103,6 +103,9 @@ void upstream_conn_gone(struct upstream_pool *pool);
 void upstream_enter(struct upstream_call *call, enum call_state state, struct list *list,
                     uint64_t timeout_ms);
 
+/* True when the call's time to begin is over, by the clock rather than by the turn. */
+bool upstream_has_lapsed(const struct upstream_call *call);
+
 /* Milliseconds the call waits for an answer, or for a slot. */
 uint64_t upstream_timeout_ms(const struct upstream_call *call);
 

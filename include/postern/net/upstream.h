@@ -53,6 +53,7 @@ enum call_end {
     CALL_BROKEN, /* sent at least partly, then the connection broke or closed before the response
                     ended */
     CALL_BAD_RESPONSE, /* what came isn't HTTP/1 */
+    CALL_LAPSED,       /* not_after_ms had come; nothing was sent */
     CALL_NO_MEMORY,
 };
 
@@ -81,6 +82,9 @@ struct upstream_call {
     bool is_head_request; /* in: the response has no body */
     struct arena *arena;  /* in: the response head goes here */
     uint32_t timeout_ms;  /* in: 0 = the upstream's own */
+    /* in: monotonic; from this instant on its request isn't begun (0: it may be at any time). The
+     * clock is asked right before the first byte; the caller may move it until then. */
+    uint64_t not_after_ms;
     /* out */
     enum call_end end;
     bool any_sent; /* a byte of the request may have reached the upstream */

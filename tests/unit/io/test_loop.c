@@ -216,6 +216,31 @@ Test(loop, a_second_stop_does_not_end_the_next_run)
     loop_close(&loop);
 }
 
+struct clock_hook {
+    struct loop_hook hook;
+    uint64_t turn_ms, exact_ms;
+};
+
+static void outlast_turn(struct loop_hook *hook)
+{
+    struct clock_hook *test = container_of(hook, struct clock_hook, hook);
+    test->turn_ms = loop_now_ms(&loop);
+    while ((test->exact_ms = loop_exact_ms(&loop)) < test->turn_ms + 5)
+        cr_assert_eq(loop_now_ms(&loop), test->turn_ms);
+}
+
+Test(loop, exact_time_goes_on_within_a_turn)
+{
+    struct clock_hook test = {.hook.run = outlast_turn};
+    cr_assert_eq(loop_open(&loop), STATUS_OK);
+    loop_defer(&loop, &test.hook);
+    loop_run(&loop);
+    cr_assert_geq(test.exact_ms, test.turn_ms + 5);
+    loop_close(&loop);
+    loop_init_manual(&loop, 7000, 1);
+    cr_assert_eq(loop_exact_ms(&loop), 7000);
+}
+
 Test(loop, manual_time_stands_until_moved)
 {
     struct counted_deadline one = {.deadline.expired = count_expiry};

@@ -84,6 +84,7 @@ static inline enum op_status submit_call(struct test_call *test, const char *hea
 {
     void (*react)(struct test_call *, char) = test->react;
     uint32_t timeout_ms = test->call.timeout_ms;
+    uint64_t not_after_ms = test->call.not_after_ms;
     bool is_head_request = test->call.is_head_request;
     *test = (struct test_call){.react = react};
     arena_init(&test->arena, 1024, 65536);
@@ -92,6 +93,7 @@ static inline enum op_status submit_call(struct test_call *test, const char *hea
     test->call.body = body;
     test->call.arena = &test->arena;
     test->call.timeout_ms = timeout_ms;
+    test->call.not_after_ms = not_after_ms;
     test->call.is_head_request = is_head_request;
     bool outer = submitting;
     submitting = true;

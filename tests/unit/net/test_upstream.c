@@ -12,6 +12,11 @@ static const struct step three_answers[] = {{STEP_ACCEPT, 0, NULL, 0},   {STEP_R
                                             {STEP_SEND, 0, OK_EMPTY, 0}, {STEP_READ, 0, NULL, 0},
                                             {STEP_SEND, 0, OK_EMPTY, 0}, {STEP_READ, 0, NULL, 0},
                                             {STEP_SEND, 0, OK_EMPTY, 0}, {0}};
+static const struct step two_answers[] = {{STEP_ACCEPT, 0, NULL, 0},   {STEP_READ, 0, NULL, 0},
+                                          {STEP_SEND, 0, OK_EMPTY, 0}, {STEP_READ, 0, NULL, 0},
+                                          {STEP_SEND, 0, OK_EMPTY, 0}, {0}};
+static const struct step nothing_comes[] = {
+    {STEP_ACCEPT, 0, NULL, 0}, {STEP_READ_END, 0, NULL, 0}, {0}};
 static const struct step silence[] = {
     {STEP_ACCEPT, 0, NULL, 0}, {STEP_READ, 0, NULL, 0}, {STEP_READ_END, 0, NULL, 0}, {0}};
 
@@ -109,6 +114,94 @@ Test(upstream, newcomers_do_not_overtake_the_queue)
     run_until(second_ended);
     cr_assert_not(third.ended);
     run_until(all_three_ended);
+    close_all();
+    server_stop(&server);
+}
+
+/* ---- calls that must not begin any more ---- */
+
+/* Stands still within the turn until the call's time is over. */
+static void outlast(const struct test_call *test)
+{
+    uint64_t turn_ms = loop_now_ms(&loop);
+    while (loop_exact_ms(&loop) < test->call.not_after_ms)
+        ;
+    cr_assert_eq(loop_now_ms(&loop), turn_ms);
+}
+
+static void assert_lapsed(const struct test_call *test)
+{
+    cr_assert_eq(test->call.end, CALL_LAPSED);
+    cr_assert_str_eq(test->events, "E");
+    cr_assert_not(test->call.any_sent);
+    cr_assert_eq(upstream->stats.in_flight + upstream->stats.queued, 0);
+}
+
+Test(upstream, a_call_begins_before_its_time_is_over_and_not_at_it)
+{
+    server_start(&server, two_answers);
+    open_one(&server);
+    first.call.not_after_ms = loop_exact_ms(&loop) + 60000;
+    get(&first);
+    run_until(first_ended);
+    cr_assert_eq(first.call.end, CALL_COMPLETE);
+    second.call.not_after_ms = loop_exact_ms(&loop);
+    get(&second); /* the idle connection of the first is there */
+    run_until(second_ended);
+    assert_lapsed(&second);
+    cr_assert_eq(upstream->stats.idle, 1, "and is left alone");
+    third.call.not_after_ms = 0;
+    get(&third);
+    run_until(all_three_ended);
+    cr_assert_eq(third.call.end, CALL_COMPLETE);
+    close_all();
+    server_stop(&server);
+}
+
+Test(upstream, time_that_ends_within_the_turn_and_before_the_connection_is_there)
+{
+    server_start(&server, nothing_comes);
+    open_one(&server);
+    first.call.not_after_ms = loop_exact_ms(&loop) + 5;
+    get(&first);
+    cr_assert_eq(first.call.state, CALL_STATE_CONNECTING);
+    outlast(&first);
+    run_until(first_ended);
+    assert_lapsed(&first);
+    cr_assert_eq(upstream->stats.idle, 0);
+    cr_assert_eq(upstream->stats.connect_failures, 0, "the endpoint is not to blame");
+    close_all();
+    server_stop(&server);
+}
+
+Test(upstream, time_that_is_moved_while_it_connects)
+{
+    server_start(&server, one_answer);
+    open_one(&server);
+    first.call.not_after_ms = loop_exact_ms(&loop) + 5;
+    get(&first);
+    outlast(&first);
+    first.call.not_after_ms += 60000;
+    run_until(first_ended);
+    cr_assert_eq(first.call.end, CALL_COMPLETE);
+    close_all();
+    server_stop(&server);
+}
+
+Test(upstream, time_that_ends_while_it_waits_for_a_slot)
+{
+    server_start(&server, one_answer);
+    opts.concurrency = 1;
+    opts.queue_max = 1;
+    open_one(&server);
+    get(&first);
+    second.call.not_after_ms = loop_exact_ms(&loop) + 5;
+    get(&second);
+    cr_assert_eq(second.call.state, CALL_STATE_QUEUED);
+    outlast(&second);
+    run_until(second_ended);
+    cr_assert_eq(first.call.end, CALL_COMPLETE);
+    assert_lapsed(&second);
     close_all();
     server_stop(&server);
 }
