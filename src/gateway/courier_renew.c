@@ -45,14 +45,15 @@ static void take_lease(struct courier *courier, struct delivery *delivery)
     if (lease->unanswered)
         return;
     if (!lease->lost) {
-        delivery->leased_until_ms = courier->renew_began_ms + lease->lease_ms;
+        delivery_extend(delivery, courier->renew_began_ms + lease->lease_ms);
+        return;
+    }
+    if (delivery->state == DELIVERY_WAITING) {
+        lane_remove(delivery->lane, delivery);
+        delivery_drop(delivery);
         return;
     }
     courier->leases_lost++;
-    if (delivery->state != DELIVERY_WAITING)
-        return;
-    lane_remove(delivery->lane, delivery);
-    delivery_free(delivery);
 }
 
 static void on_renewed(struct queue_renew *renew)

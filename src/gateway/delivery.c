@@ -108,6 +108,18 @@ void delivery_free(struct delivery *delivery)
     free(delivery);
 }
 
+void delivery_drop(struct delivery *delivery)
+{
+    delivery->courier->leases_lost++;
+    delivery_free(delivery);
+}
+
+void delivery_extend(struct delivery *delivery, uint64_t leased_until_ms)
+{
+    delivery->leased_until_ms = leased_until_ms;
+    delivery->call.not_after_ms = leased_until_ms;
+}
+
 /* ---- outcome ---- */
 
 static const struct route_opts *route_of(const struct delivery *delivery)
@@ -172,6 +184,7 @@ static enum retry_event event_of(const struct delivery *delivery)
         return RETRY_BAD_RESPONSE;
     case CALL_COMPLETE:
     case CALL_BROKEN:
+    case CALL_LAPSED: /* on_ended has no attempt to judge then */
     case CALL_NO_MEMORY:
         break;
     }
@@ -325,18 +338,27 @@ static void on_body(struct upstream_call *call, struct slice piece)
         delivery_cut(delivery);
 }
 
+static bool never_began(const struct delivery *delivery)
+{
+    enum call_end end = delivery->call.end;
+    return delivery->status == 0 && !delivery->call.any_sent &&
+           (end == CALL_BUSY || end == CALL_NO_MEMORY || end == CALL_LAPSED);
+}
+
 static void on_ended(struct upstream_call *call)
 {
     struct delivery *delivery = container_of(call, struct delivery, call);
-    if (delivery->status == 0 && (call->end == CALL_BUSY || call->end == CALL_NO_MEMORY) &&
-        !call->any_sent) {
-        struct lane *lane = delivery->lane;
-        lane_abandoned(lane, delivery);
-        delivery_return(delivery, NO_MEMORY_PAUSE_MS);
-        lane_pump(lane);
+    struct lane *lane = delivery->lane;
+    if (!never_began(delivery)) {
+        finish_attempt(delivery);
         return;
     }
-    finish_attempt(delivery);
+    lane_abandoned(lane, delivery);
+    if (call->end == CALL_LAPSED)
+        delivery_drop(delivery);
+    else
+        delivery_return(delivery, NO_MEMORY_PAUSE_MS);
+    lane_pump(lane);
 }
 
 static const struct upstream_call_handlers handlers = {
@@ -423,6 +445,7 @@ bool delivery_begin(struct delivery *delivery)
         .body = delivery->body,
         .is_head_request = slice_eq(delivery->method, SLICE("HEAD")),
         .arena = &delivery->heads,
+        .not_after_ms = delivery->leased_until_ms,
     };
     FAULT_POINT("before_attempt");
     if (upstream_submit(delivery->lane->upstream, &delivery->call) == OP_PENDING)

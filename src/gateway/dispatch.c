@@ -75,6 +75,7 @@ enum ex_state begin_forward(struct exchange *ex)
         .body = buf_slice(&ex->body),
         .is_head_request = slice_eq(ex->request.method, SLICE("HEAD")),
         .arena = &ex->arena,
+        .not_after_ms = exchange_work_ends_ms(ex),
     };
     exchange_keep_claim(ex);
     if (upstream_submit(ex->gateway->upstreams[ex->route->upstream], &ex->call) == OP_READY)
@@ -88,6 +89,7 @@ static enum outcome failed_outcome(enum call_end end)
 {
     switch (end) {
     case CALL_BUSY:
+    case CALL_LAPSED: /* the gateway stood still: the key may be another's by now */
     case CALL_NO_MEMORY:
         return OUTCOME_REJECTED_BUSY;
     case CALL_CONNECT_FAILED:

@@ -28,12 +28,21 @@ static void give_up_slot(struct exchange *ex)
     ex->reserved = false;
 }
 
+/* The gateway stood still since it asked for the claim: the key may be another's by now. */
+static bool has_lapsed(const struct exchange *ex)
+{
+    uint64_t ends_ms = exchange_work_ends_ms(ex);
+    return ends_ms > 0 && loop_exact_ms(ex->gateway->loop) >= ends_ms;
+}
+
 enum ex_state begin_enqueue(struct exchange *ex)
 {
     struct gateway *gw = ex->gateway;
     struct journal_record record;
     exchange_lap_us(ex);
     exchange_keep_claim(ex);
+    if (has_lapsed(ex))
+        return exchange_end(ex, OUTCOME_REJECTED_BUSY);
     ex->outcome = ex->bypass != OUTCOME_NONE ? ex->bypass : OUTCOME_ACCEPTED;
     if (record_make(ex, &record) != STATUS_OK)
         return exchange_end(ex, OUTCOME_REJECTED_BUSY);

@@ -149,6 +149,8 @@ struct exchange {
     enum outcome bypass;                /* why it passes without a claim, or OUTCOME_NONE */
     struct dedup_op claim, renew, hold; /* hold: settle or release */
     bool renewing, lease_lost;
+    uint64_t claim_ends_ms, renew_began_ms; /* monotonic: no work begins once the claim's lease has
+                                               ended; counted from before it was asked for */
     struct deadline renew_at;
     struct waiter waiter;
     uint64_t park_until_ms;
@@ -220,6 +222,10 @@ enum ex_state exchange_work(const struct exchange *ex);
 
 /* For the steps: renews the claim, if it is ours, until it is settled or released. */
 void exchange_keep_claim(struct exchange *ex);
+
+/* For the steps: the instant from which on no work may begin, since the key may be another's by
+ * then; 0: never, there is no claim, or what it says does not matter. */
+uint64_t exchange_work_ends_ms(const struct exchange *ex);
 
 /* Settles (`accepted`) or releases a claim whose exchange has left; the answer is only owed. */
 void exchange_hold_late(struct exchange *ex, bool accepted);

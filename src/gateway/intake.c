@@ -181,6 +181,7 @@ static void on_claim_answered(struct dedup_op *op)
 enum ex_state begin_claim(struct exchange *ex)
 {
     exchange_lap_us(ex);
+    ex->claim_ends_ms = loop_now_ms(ex->gateway->loop) + ex->route->lease_ms;
     ex->claim = (struct dedup_op){
         .route = ex->route->name,
         .key = ex->key,

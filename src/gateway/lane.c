@@ -121,20 +121,13 @@ static bool begin(struct lane *lane, struct delivery *delivery)
     return false;
 }
 
-/* Its lease is another's by now, or may be: the journal knows when it is due. */
-static void drop_lapsed(struct lane *lane, struct delivery *delivery)
-{
-    lane_remove(lane, delivery);
-    lane->courier->leases_lost++;
-    delivery_free(delivery);
-}
-
 void lane_pump(struct lane *lane)
 {
     struct delivery *delivery;
     while (!lane->courier->draining && (delivery = next(lane)) != NULL) {
         if (now_ms(lane) >= delivery->leased_until_ms) {
-            drop_lapsed(lane, delivery);
+            lane_remove(lane, delivery);
+            delivery_drop(delivery);
             continue;
         }
         if (delivery_is_too_old(delivery)) {

@@ -11,14 +11,34 @@
 
 /* ---- renewing ---- */
 
-static void on_renewed(struct dedup_op *op)
+uint64_t exchange_work_ends_ms(const struct exchange *ex)
 {
-    struct exchange *ex = container_of(op, struct exchange, renew);
-    ex->renewing = false;
+    bool matters = ex->claimed == CLAIM_HELD && ex->route->mode != ROUTE_OBSERVE;
+    return matters ? ex->claim_ends_ms : 0;
+}
+
+static void extend_claim(struct exchange *ex, uint64_t ends_ms)
+{
+    ex->claim_ends_ms = ends_ms;
+    ex->call.not_after_ms = exchange_work_ends_ms(ex);
+}
+
+static void take_renewal(struct exchange *ex)
+{
+    const struct dedup_op *op = &ex->renew;
+    if (op->hold == HOLD_KEPT || op->hold == HOLD_LAPSED)
+        extend_claim(ex, ex->renew_began_ms + op->lease_ms);
     if (op->hold == HOLD_LOST && !ex->lease_lost) {
         ex->lease_lost = true;
         account_tally(ex->gateway->account, TALLY_LEASE_LOST);
     }
+}
+
+static void on_renewed(struct dedup_op *op)
+{
+    struct exchange *ex = container_of(op, struct exchange, renew);
+    ex->renewing = false;
+    take_renewal(ex);
     exchange_resume(ex,
                     EX_KEY); /* beside the steps: no step waits for it, so it is nobody's finish */
 }
@@ -35,6 +55,7 @@ static void on_renewal_due(struct deadline *deadline)
     arm_renewal(ex);
     if (ex->renewing)
         return;
+    ex->renew_began_ms = loop_now_ms(ex->gateway->loop);
     ex->renew = (struct dedup_op){
         .route = ex->route->name,
         .key = ex->key,
@@ -46,6 +67,8 @@ static void on_renewal_due(struct deadline *deadline)
     if (dedup_renew(ex->gateway->dedup, &ex->renew) == OP_PENDING) {
         ex->renewing = true;
         ex->owed++;
+    } else {
+        take_renewal(ex);
     }
 }
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two gateways on one Redis, one of them frozen while the upstream has its call: whether a copy passes at the other one
-depends on the lease alone (C7), and whoever comes back late can't touch what the other one settled."""
+depends on the lease alone (C7), and whoever comes back late can't touch what the other one settled. What had not left
+yet, stays."""
 import pytest
 from harness import http
-from harness.config import route
+from harness.config import queue_route, route
 from harness.wait import wait_until
 
 
@@ -102,3 +103,71 @@ def test_shorter_than_its_lease(lab, answered):
         assert (again.outcome, again.event_id) == ("duplicate", first.event_id)
     assert pair.delivered() == [first.event_id]
     assert pair.incidents("lease_lost") == pair.incidents("lease_lapsed") == 0
+
+
+class Stopped:
+    """`frozen` stops itself at a fault point, in the middle of a turn, with the event "one"."""
+
+    def __init__(self, lab, point, make_route, **settings):
+        self.lab, stores = lab, lab.stores("redis+postgres")
+        self.redis, self.prefix = lab.shared.redis(), stores["dedup"]["redis"]["prefix"]
+        self.frozen, self.alive = (lab.make_gateway(stores=stores, routes=[make_route(**settings)]) for _ in range(2))
+        self.frozen.start(env={"POSTERN_FAULT": f"{point}:1:stop"})
+        self.sender = self.frozen.connect(30)
+        self.sender.send(http.request_bytes("POST", "/", [("X-Event-Id", "one")], b"{}"))
+        wait_until(self.frozen.is_stopped, "it stands at the fault point")
+        self.alive.start()
+
+    def thaw(self):
+        """What the frozen one's sender is told in the end."""
+        self.frozen.resume()
+        with self.sender:
+            answer = self.sender.read_response()
+        self.frozen.wait_quiet()
+        return answer
+
+    def check_retries(self, event_id):
+        for gateway in (self.frozen, self.alive):
+            again = gateway.post("/", "one")
+            assert (again.outcome, again.event_id) == ("duplicate", event_id)
+
+
+@pytest.mark.parametrize("make_route, status", ((route, 200), (queue_route, 202)))
+def test_claimed_and_not_begun(lab, make_route, status):
+    """The claim's lease ends, a copy passes: the first must not begin when it comes back, its sender tries again."""
+    stopped = Stopped(lab, "after_claim", make_route, lease="1s")
+    wait_until(lambda: stopped.redis.command("KEYS", stopped.prefix + ":*") == [], "the claim's lease has ended")
+    copy = stopped.alive.post("/", "one")
+    assert (copy.status, copy.outcome) == (status, "accepted")
+    lab.upstream.wait_requests(1)
+    first = stopped.thaw()
+    assert (first.status, first.outcome) == (503, "rejected")
+    stopped.check_retries(copy.event_id)
+    stopped.alive.wait_no_queue()
+    assert [request.event_id for request in lab.upstream.requests()] == [copy.event_id]
+
+
+def test_about_to_deliver(lab):
+    """The row's lease ends, and the other one delivers: the attempt that was about to begin is not made."""
+    stopped = Stopped(lab, "before_attempt", queue_route, lease="1500ms")
+    lab.upstream.wait_requests(1)
+    stopped.alive.wait_no_queue()
+    first = stopped.thaw()
+    assert (first.status, first.outcome) == (202, "accepted")
+    stopped.frozen.wait_no_queue()
+    stopped.check_retries(first.event_id)
+    assert [(request.event_id, request.attempt) for request in lab.upstream.requests()] == [(first.event_id, 1)]
+    assert stopped.frozen.metrics().sum("postern_queue_leases_lost_total") == 1
+    assert stopped.alive.event(first.event_id)["attempts"] == 1
+
+
+@pytest.mark.parametrize("point, make_route", (("after_claim", route), ("after_claim", queue_route), ("before_attempt", queue_route)))
+def test_shortly_and_not_begun(lab, point, make_route):
+    """Within the lease: it goes on as if nothing had been."""
+    stopped = Stopped(lab, point, make_route, lease="20s")
+    first = stopped.thaw()
+    assert first.outcome == "accepted"
+    lab.upstream.wait_requests(1)
+    stopped.check_retries(first.event_id)
+    stopped.alive.wait_no_queue()
+    assert [request.event_id for request in lab.upstream.requests()] == [first.event_id]

@@ -290,7 +290,7 @@ void sim_end(struct sim *sim, size_t i, enum call_end end)
     assert(call);
     sim->upstream.calls[i] = NULL;
     call->end = end;
-    call->any_sent = end != CALL_CONNECT_FAILED && end != CALL_BUSY;
+    call->any_sent = end != CALL_CONNECT_FAILED && end != CALL_BUSY && end != CALL_LAPSED;
     call->on->ended(call);
     sim_turn(sim);
 }

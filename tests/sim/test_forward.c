@@ -53,6 +53,7 @@ Test(forward, each_way_a_call_fails)
         {CALL_BAD_RESPONSE, 502, OUTCOME_FAILED_BAD_RESPONSE},
         {CALL_TIMED_OUT, 504, OUTCOME_FAILED_TIMEOUT},
         {CALL_BUSY, 503, OUTCOME_REJECTED_BUSY},
+        {CALL_LAPSED, 503, OUTCOME_REJECTED_BUSY},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct sim *sim = sim_open("", "");
@@ -137,6 +138,60 @@ Test(forward, a_long_call_renews_its_lease)
     cr_assert_eq(sim->dedup.calls[SIM_RENEW], renewals, "nothing renews what is settled");
     sim_client_free(client);
     sim_client_free(copy);
+    sim_close(sim);
+}
+
+/* A gateway that stood still must not begin what may be another's by now. */
+Test(forward, begins_within_its_lease_only_and_renewals_move_the_end)
+{
+    struct sim *sim = sim_open("    lease: 6s\n", "");
+    uint64_t asked_ms = loop_now_ms(sim->loop);
+    struct sim_client *client = sim_post(sim, "event", "");
+    const struct upstream_call *call = sim->upstream.calls[0];
+    cr_assert_eq(call->not_after_ms, asked_ms + 6000);
+    sim_pass(sim, 2000);
+    cr_assert_eq(call->not_after_ms, asked_ms + 8000);
+    sim->dedup.mode[SIM_RENEW] = SIM_LATER;
+    sim_pass(sim, 2000);
+    cr_assert_eq(call->not_after_ms, asked_ms + 8000, "nothing is sure before the answer");
+    sim_pass(sim, 1000);
+    sim_dedup_flush(sim);
+    cr_assert_eq(call->not_after_ms, asked_ms + 10000, "counted from the question");
+    sim_answer(sim, 0, 200, "ok");
+    sim_client_free(client);
+    sim_close(sim);
+}
+
+Test(forward, a_lost_lease_is_not_moved)
+{
+    struct sim *sim = sim_open("    lease: 6s\n", "");
+    uint64_t asked_ms = loop_now_ms(sim->loop);
+    struct sim_client *client = sim_post(sim, "event", "");
+    struct dedup_op other = {.key = client->ex->key, .token = {{9}}, .lease_ms = 60000};
+    struct dedup_op ours = {.key = client->ex->key, .token = client->ex->event_id};
+    key_table_release(sim->dedup.table, &ours, loop_now_ms(sim->loop));
+    key_table_claim(sim->dedup.table, &other, loop_now_ms(sim->loop));
+    sim_pass(sim, 3000);
+    cr_assert_eq(sim_tally(sim, TALLY_LEASE_LOST), 1,
+                 "a store that answers at once is heard as well");
+    cr_assert_eq(sim->upstream.calls[0]->not_after_ms, asked_ms + 6000);
+    sim_end(sim, 0, CALL_LAPSED);
+    cr_assert_eq(sim_status(client), 503);
+    cr_assert_eq(sim_ended(sim, OUTCOME_REJECTED_BUSY), 1);
+    struct dedup_op check = {.key = other.key, .token = other.token, .lease_ms = 1};
+    key_table_renew(sim->dedup.table, &check, loop_now_ms(sim->loop));
+    cr_assert_eq(check.hold, HOLD_KEPT, "the other owner still has it");
+    sim_client_free(client);
+    sim_close(sim);
+}
+
+Test(forward, what_is_only_observed_begins_at_any_time)
+{
+    struct sim *sim = sim_open("    mode: observe\n", "");
+    struct sim_client *client = sim_post(sim, "event", "");
+    cr_assert_eq(sim->upstream.calls[0]->not_after_ms, 0);
+    sim_answer(sim, 0, 200, "ok");
+    sim_client_free(client);
     sim_close(sim);
 }
 

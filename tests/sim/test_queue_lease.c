@@ -48,6 +48,54 @@ Test(queue_lease, no_attempt_begins_after_the_lease)
     sim_close(sim);
 }
 
+/* Its connection was not there before that. */
+Test(queue_lease, an_attempt_that_could_not_begin_in_time_is_left_to_the_journal)
+{
+    struct sim *sim = open_queue("    lease: 6s\n");
+    uint64_t accepted_ms = loop_now_ms(sim->loop);
+    accept(sim, "event");
+    const struct upstream_call *call = sim->upstream.calls[0];
+    cr_assert_eq(call->not_after_ms, accepted_ms + 4000,
+                 "the row's lease, two thirds of the claim's");
+    sim_skip(sim, 1400);
+    cr_assert_gt(call->not_after_ms, accepted_ms + 5000, "renewed at a third");
+    sim->queue.mode = SIM_DOWN;
+    sim_skip(sim, 6000);
+    sim_end(sim, 0, CALL_LAPSED);
+    cr_assert_eq(sim->gateway.courier->held_count, 0);
+    cr_assert_eq(sim->gateway.courier->leases_lost, 1);
+    cr_assert_eq(sim->gateway.courier->lanes[0].attempts, 0, "nothing is known of the upstream");
+    sim->queue.mode = SIM_NOW;
+    sim_skip(sim, 6000);
+    cr_assert_eq(sim->upstream.call_count, 2);
+    cr_assert(strstr(sim->upstream.heads[1], "Postern-Attempt: 1\r\n"));
+    sim_answer(sim, 1, 200, "");
+    cr_assert_eq(event(sim, 0)->state, SIM_DELIVERED);
+    sim_close(sim);
+}
+
+/* The claim's answer lay in the socket of a gateway that stood still. */
+Test(queue_lease, nothing_is_accepted_under_a_claim_that_may_have_ended)
+{
+    for (uint64_t late_ms = 5999; late_ms <= 6001; late_ms++) {
+        struct sim *sim = open_queue("    lease: 6s\n");
+        sim->dedup.mode[SIM_CLAIM] = SIM_LATER;
+        struct sim_client *client = sim_post(sim, "event", "");
+        sim->loop->clock.mono_us += late_ms * 1000;
+        sim->dedup.mode[SIM_CLAIM] = SIM_NOW;
+        sim_dedup_flush(sim);
+        bool in_time = late_ms < 6000;
+        cr_assert_eq(sim_status(client), in_time ? 202 : 503, "%s", client->sent);
+        cr_assert_eq(sim_ended(sim, OUTCOME_REJECTED_BUSY), !in_time);
+        cr_assert_eq(sim->journal.row_count, in_time);
+        sim_client_free(client);
+        if (!in_time)
+            accept(sim, "event"); /* its retry */
+        sim_answer(sim, 0, 200, "");
+        sim_close(sim);
+    }
+}
+
 /* Its lease ended while it waited here; another owner made an attempt and failed, and then it was
  * taken by us again. The number of an attempt is its fence: with the old one the outcome would be
  * refused, and the event delivered twice. */

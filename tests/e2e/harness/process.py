@@ -72,6 +72,11 @@ class Process:
     def freeze(self):
         self.signal(signal.SIGSTOP)
 
+    def is_stopped(self):
+        """True when it was frozen, by us or by a fault point of its own."""
+        with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
+            return file.read().rpartition(")")[2].split()[0] == "T"
+
     def resume(self):
         self.signal(signal.SIGCONT)
 
