@@ -1,25 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Access lines: sampled when all is well, always (up to a rate) when an exchange failed.
+ * Access lines: sampled when all is well, always (up to a rate) when an exchange failed or passed
+ * without the store.
  */
 #include "access.h"
 
-#define ACCESS_FAILURES_PER_SECOND 20u
-
-/* Failures are worth a line each, but an outage must not become a flood. */
-static bool failure_allowed(struct account *account, struct log *log, uint64_t now_ms)
+bool access_allows(struct line_window *window, uint64_t now_ms, uint32_t *ret_suppressed)
 {
-    if (now_ms - account->log_window_ms >= 1000) {
-        if (account->log_suppressed > 0)
-            log_line(log, LOG_WARN, "exchange lines suppressed",
-                     LOG_INT("count", account->log_suppressed));
-        account->log_window_ms = now_ms;
-        account->log_lines = 0;
-        account->log_suppressed = 0;
+    *ret_suppressed = 0;
+    if (now_ms - window->began_ms >= 1000) {
+        *ret_suppressed = window->suppressed;
+        *window = (struct line_window){.began_ms = now_ms};
     }
-    if (account->log_lines++ < ACCESS_FAILURES_PER_SECOND)
+    if (window->lines < ACCESS_LINES_PER_SECOND) {
+        window->lines++;
         return true;
-    account->log_suppressed++;
+    }
+    window->suppressed++;
     return false;
 }
 
@@ -29,10 +26,13 @@ static bool is_failure(const struct outcome_row *row)
 }
 
 /* What has to be in the log whatever the sample: failures, and events that were let through without
- * the store's word (C5), which may be delivered twice. */
-static bool must_be_told(const struct exchange *ex, const struct outcome_row *row)
+ * the store's word (C5), which may be delivered twice. An outage must not become a flood, nor the
+ * one hide the other. NULL: the sample decides. */
+static struct line_window *window_of(const struct exchange *ex, const struct outcome_row *row)
 {
-    return is_failure(row) || ex->outcome == OUTCOME_BYPASSED_STORE;
+    if (is_failure(row))
+        return &ex->gateway->account->failed;
+    return ex->outcome == OUTCOME_BYPASSED_STORE ? &ex->gateway->account->bypassed : NULL;
 }
 
 static bool sampled(struct account *account, uint32_t every)
@@ -53,13 +53,17 @@ static uint16_t status_of(const struct exchange *ex, const struct outcome_row *r
     return row->status ? row->status : ex->status;
 }
 
+static const char *text_of(const struct outcome_row *row)
+{
+    return is_failure(row) ? "exchange failed" : "exchange";
+}
+
 static void write_line(const struct exchange *ex, const struct outcome_row *row,
                        enum log_level level, uint64_t us, struct slice client)
 {
     char id[UUID_TEXT_LEN];
     uuid_format(&ex->event_id, id);
-    log_line(ex->gateway->log, level, is_failure(row) ? "exchange failed" : "exchange",
-             LOG_TEXT("event_id", slice_of(id, sizeof id)),
+    log_line(ex->gateway->log, level, text_of(row), LOG_TEXT("event_id", slice_of(id, sizeof id)),
              LOG_TEXT("route", ex->route ? ex->route->name : SLICE("")),
              LOG_STR("outcome", row->name), LOG_INT("status", status_of(ex, row)),
              LOG_TEXT("method", ex->request.method), LOG_TEXT("path", ex->request.path),
@@ -67,13 +71,26 @@ static void write_line(const struct exchange *ex, const struct outcome_row *row,
              LOG_INT("response_bytes", ex->sent_bytes), LOG_INT("duration_us", us));
 }
 
+static bool allowed(const struct exchange *ex, const struct outcome_row *row,
+                    struct line_window *window)
+{
+    struct gateway *gw = ex->gateway;
+    uint32_t suppressed;
+    bool allows = access_allows(window, loop_now_ms(gw->loop), &suppressed);
+    if (suppressed > 0)
+        log_line(gw->log, LOG_WARN, "exchange lines suppressed", LOG_STR("of", text_of(row)),
+                 LOG_INT("count", suppressed));
+    return allows;
+}
+
 void access_log(struct exchange *ex, uint64_t us)
 {
     struct gateway *gw = ex->gateway;
     const struct outcome_row *row = outcome_row(ex->outcome);
     struct slice client = ex->client_address;
-    if (must_be_told(ex, row)) {
-        if (failure_allowed(gw->account, gw->log, loop_now_ms(gw->loop)))
+    struct line_window *window = window_of(ex, row);
+    if (window) {
+        if (allowed(ex, row, window))
             write_line(ex, row, LOG_WARN, us, client);
     } else if (sampled(gw->account, gw->config->access_sample)) {
         write_line(ex, row, LOG_INFO, us, client);

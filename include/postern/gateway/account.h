@@ -97,6 +97,12 @@ NODISCARD enum status books_open(const struct config *config, struct metrics *me
 /* Frees it; NULL is fine. */
 void books_close(struct books *books);
 
+/* So many lines of a kind in this second. */
+struct line_window {
+    uint64_t began_ms; /* monotonic */
+    uint32_t lines, suppressed;
+};
+
 /* One worker's pen. */
 struct account {
     const struct books *books;
@@ -104,9 +110,8 @@ struct account {
     uint32_t *in_progress; /* by route, the unrouted last */
     bool tells_shared;     /* what all workers share is told by one: the key table's size */
     uint64_t batches_seen;
-    uint64_t parked, unparked, expired; /* by the rounds of tidying so far */
-    uint64_t log_window_ms;             /* rate cap of failure lines */
-    uint32_t log_lines, log_suppressed;
+    uint64_t parked, unparked, expired;  /* by the rounds of tidying so far */
+    struct line_window failed, bypassed; /* of access lines that are always written */
     uint32_t access_turn;
 };
 
