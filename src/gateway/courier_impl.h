@@ -127,11 +127,11 @@ struct delivery *delivery_new(struct courier *courier, size_t route,
 /* Frees one that is neither in a line nor calling; its lease ends by itself. */
 void delivery_free(struct delivery *delivery);
 
-/* Its lease is another's by now, or may be: counts that and frees it, as delivery_free does. The
- * journal knows when it is due. */
-void delivery_drop(struct delivery *delivery);
+/* Its lease is another's by now, or may be: counts that, once. The journal knows when it is due. */
+void delivery_lose(struct delivery *delivery);
 
-/* Its lease goes on until then (monotonic). */
+/* Its lease goes on until then (monotonic), and with it the time of a call that has not begun; but
+ * not once the lease had been lost in between: another owner may have made that attempt. */
 void delivery_extend(struct delivery *delivery, uint64_t leased_until_ms);
 
 /* True when no attempt of it may begin any more (max_age). */

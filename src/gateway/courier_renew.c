@@ -48,12 +48,11 @@ static void take_lease(struct courier *courier, struct delivery *delivery)
         delivery_extend(delivery, courier->renew_began_ms + lease->lease_ms);
         return;
     }
-    if (delivery->state == DELIVERY_WAITING) {
-        lane_remove(delivery->lane, delivery);
-        delivery_drop(delivery);
+    delivery_lose(delivery);
+    if (delivery->state != DELIVERY_WAITING)
         return;
-    }
-    courier->leases_lost++;
+    lane_remove(delivery->lane, delivery);
+    delivery_free(delivery);
 }
 
 static void on_renewed(struct queue_renew *renew)

@@ -116,7 +116,7 @@ static bool is_under_way(struct courier *courier, const struct queue_event *even
         return false;
     }
     if (delivery)
-        delivery->leased_until_ms = until_ms; /* not its call's: what has not left stays here */
+        delivery->leased_until_ms = until_ms; /* not its call's: what has not begun does not */
     return delivery != NULL;
 }
 

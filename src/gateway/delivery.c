@@ -108,16 +108,17 @@ void delivery_free(struct delivery *delivery)
     free(delivery);
 }
 
-void delivery_drop(struct delivery *delivery)
+void delivery_lose(struct delivery *delivery)
 {
-    delivery->courier->leases_lost++;
-    delivery_free(delivery);
+    delivery->courier->leases_lost += delivery->leased_until_ms > 0;
+    delivery->leased_until_ms = 0;
 }
 
 void delivery_extend(struct delivery *delivery, uint64_t leased_until_ms)
 {
+    if (delivery->call.not_after_ms == delivery->leased_until_ms)
+        delivery->call.not_after_ms = leased_until_ms;
     delivery->leased_until_ms = leased_until_ms;
-    delivery->call.not_after_ms = leased_until_ms;
 }
 
 /* ---- outcome ---- */
@@ -354,10 +355,12 @@ static void on_ended(struct upstream_call *call)
         return;
     }
     lane_abandoned(lane, delivery);
-    if (call->end == CALL_LAPSED)
-        delivery_drop(delivery);
-    else
+    if (call->end == CALL_LAPSED) {
+        delivery_lose(delivery);
+        delivery_free(delivery);
+    } else {
         delivery_return(delivery, NO_MEMORY_PAUSE_MS);
+    }
     lane_pump(lane);
 }
 

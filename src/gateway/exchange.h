@@ -241,7 +241,7 @@ void exchange_continue(struct exchange *ex, enum ex_state from);
 uint64_t exchange_lap_us(struct exchange *ex);
 
 /* Enters the outcome in the books, once: before the answer is sent, so that who has the answer
- * finds it counted. */
+ * finds it counted. A duplicate is counted in the first event's row of the journal as well. */
 void exchange_count(struct exchange *ex);
 
 /* The index of the route, or SIZE_MAX. */

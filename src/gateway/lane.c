@@ -127,7 +127,8 @@ void lane_pump(struct lane *lane)
     while (!lane->courier->draining && (delivery = next(lane)) != NULL) {
         if (now_ms(lane) >= delivery->leased_until_ms) {
             lane_remove(lane, delivery);
-            delivery_drop(delivery);
+            delivery_lose(delivery);
+            delivery_free(delivery);
             continue;
         }
         if (delivery_is_too_old(delivery)) {

@@ -236,7 +236,8 @@ static const struct outcome_row rows[] = {
                                .type = "busy",
                                .title = "Busy",
                                .detail = "The upstream has as many requests as it may have, or "
-                                         "memory is short, or signatures wait to be checked; "
+                                         "memory is short, or signatures wait to be checked, or "
+                                         "the gateway stood still for too long; "
                                          "nothing was forwarded. Send the event again later.",
                                .retry_after_s = BUSY_RETRY_S},
     [OUTCOME_REJECTED_MEMORY_FULL] = {.name = "rejected_memory_full",

@@ -74,6 +74,45 @@ Test(queue_lease, an_attempt_that_could_not_begin_in_time_is_left_to_the_journal
     sim_close(sim);
 }
 
+/* The call waits in the pool while our link to the journal is away; another owner makes an attempt
+ * and fails, and we take the event again: this call has the number of an attempt that was made. */
+Test(queue_lease, a_call_of_a_lease_that_ended_does_not_begin_under_the_next_one)
+{
+    struct sim *sim = open_queue("    lease: 6s\n");
+    accept(sim, "event");
+    const struct upstream_call *call = sim->upstream.calls[0];
+    uint64_t not_after_ms = call->not_after_ms;
+    sim->queue.mode = SIM_DOWN;
+    sim_skip(sim, 5000);
+    sim->queue.events[0].view.attempts = 1;
+    sim->queue.events[0].due_ms = loop_now_ms(sim->loop);
+    sim_queue_steal(sim, 0);
+    sim->queue.mode = SIM_NOW;
+    sim_skip(sim, 8000);
+    cr_assert_gt(event(sim, 0)->due_ms, loop_now_ms(sim->loop), "taken, and renewed since");
+    cr_assert_eq(call->not_after_ms, not_after_ms);
+    sim_end(sim, 0, CALL_LAPSED);
+    sim_skip(sim, 6000);
+    cr_assert_eq(sim->upstream.call_count, 2);
+    cr_assert(strstr(sim->upstream.heads[1], "Postern-Attempt: 2\r\n"));
+    sim_answer(sim, 1, 200, "");
+    cr_assert_eq(event(sim, 0)->state, SIM_DELIVERED);
+    cr_assert_eq(sim->queue.base.stats.fenced, 0);
+    sim_close(sim);
+}
+
+Test(queue_lease, a_lost_lease_is_counted_once)
+{
+    struct sim *sim = open_queue("    lease: 6s\n");
+    accept(sim, "event");
+    sim_queue_steal(sim, 0);
+    sim_skip(sim, 3900);
+    cr_assert_eq(sim->gateway.courier->leases_lost, 1, "not at each renewal");
+    sim_end(sim, 0, CALL_LAPSED);
+    cr_assert_eq(sim->gateway.courier->leases_lost, 1);
+    sim_close(sim);
+}
+
 /* The claim's answer lay in the socket of a gateway that stood still. */
 Test(queue_lease, nothing_is_accepted_under_a_claim_that_may_have_ended)
 {
