@@ -14,7 +14,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define LATE_MS 100u /* far more than a turn takes */
+#define LATE_MS 100u  /* far more than a turn takes */
+#define GRACE_MS 100u /* for answers that are on their way */
 
 static void run_hooks(struct loop *loop)
 {
@@ -27,12 +28,17 @@ static void run_hooks(struct loop *loop)
 
 /* A process that stood still (SIGSTOP, a paused machine) comes back with deadlines past and sockets
  * unread, and libuv, whose sleep a signal has ended, runs the timer before it polls. What came in
- * time has to be seen first: such deadlines wait for one poll. Not for a second one, or they never
- * passed on a loop whose turns are that long. */
-static bool waits_for_poll(struct loop_impl *impl, uint64_t late_ms)
+ * time has to be seen first, and what was about to leave when it stopped leaves only now: deadlines
+ * that are late have a grace. Not a second one, or they never passed on a loop whose turns are that
+ * long. */
+static bool has_grace(struct loop_impl *impl, uint64_t due_ms, uint64_t now_ms)
 {
-    impl->has_waited = !impl->has_waited && late_ms >= LATE_MS;
-    return impl->has_waited;
+    if (impl->grace_until_ms == 0 && now_ms >= due_ms + LATE_MS)
+        impl->grace_until_ms = now_ms + GRACE_MS;
+    if (now_ms < impl->grace_until_ms)
+        return true;
+    impl->grace_until_ms = 0;
+    return false;
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -44,9 +50,8 @@ static void on_timer(uv_timer_t *timer)
     /* Read again even within a turn: at the turn's instant the deadline may still lie ahead. */
     impl->clock_is_stale = true;
     loop_enter(loop);
-    uint64_t now_ms = loop_now_ms(loop);
-    if (!waits_for_poll(impl, now_ms > due_ms ? now_ms - due_ms : 0))
-        deadlines_advance(&loop->deadlines, now_ms);
+    if (!has_grace(impl, due_ms, loop_now_ms(loop)))
+        deadlines_advance(&loop->deadlines, loop_now_ms(loop));
 }
 
 /* Makes the timer fire for the wheel's next due time; leaves it alone when it fires early enough,
@@ -61,6 +66,8 @@ static void arm_timer(struct loop *loop)
         return;
     }
     uv_ref((uv_handle_t *)&impl->timer);
+    if (next_ms < impl->grace_until_ms)
+        next_ms = impl->grace_until_ms;
     if (next_ms >= impl->armed_ms)
         return;
     /* Both clocks are CLOCK_MONOTONIC in milliseconds; libuv counts from its own last look. */
@@ -180,11 +187,13 @@ void loop_turn_manual(struct loop *loop)
     run_hooks(loop);
 }
 
-uint64_t loop_exact_ms(const struct loop *loop)
+uint64_t loop_exact_ms(struct loop *loop)
 {
     struct clock clock = loop->clock;
     if (loop->impl)
         clock_refresh(&clock);
+    if (clock_mono_ms(&clock) >= loop_now_ms(loop) + LATE_MS)
+        loop->clock = clock;
     return clock_mono_ms(&clock);
 }
 

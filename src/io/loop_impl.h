@@ -15,9 +15,9 @@
 struct loop_impl {
     uv_loop_t uv; /* its data points to the struct loop */
     uv_prepare_t before_sleep;
-    uv_timer_t timer;  /* the only one; drives loop->deadlines */
-    uint64_t armed_ms; /* when it fires, or TIMER_NOT_ARMED */
-    bool has_waited;   /* late deadlines have, for one poll */
+    uv_timer_t timer;        /* the only one; drives loop->deadlines */
+    uint64_t armed_ms;       /* when it fires, or TIMER_NOT_ARMED */
+    uint64_t grace_until_ms; /* deadlines that were late wait so long; 0: none were */
     bool clock_is_stale;
     bool stopped, running;
     struct stream_counts counts;

@@ -63,8 +63,10 @@ static inline uint64_t loop_now_ms(const struct loop *loop)
 }
 
 /* Monotonic milliseconds now, for what a lease has to allow: a process that was stopped within a
- * turn finds it later than the turn. Costs a clock read; on a manual loop it is the turn's. */
-uint64_t loop_exact_ms(const struct loop *loop);
+ * turn finds it later than the turn. If it is much later, the turn's instant moves there: the
+ * time-outs of what begins now must not be over already. Costs a clock read; on a manual loop it is
+ * the turn's. */
+uint64_t loop_exact_ms(struct loop *loop);
 
 /* A way in from other threads: loop_wake may be called from any thread, any number of times;
  * `woken` then runs at least once on the loop's thread, after the last call. */

@@ -241,6 +241,29 @@ Test(loop, exact_time_goes_on_within_a_turn)
     cr_assert_eq(loop_exact_ms(&loop), 7000);
 }
 
+static void stand_still(struct loop_hook *hook)
+{
+    struct clock_hook *test = container_of(hook, struct clock_hook, hook);
+    struct clock clock;
+    test->turn_ms = loop_now_ms(&loop);
+    do
+        clock_refresh(&clock);
+    while (clock_mono_ms(&clock) < test->turn_ms + 200);
+    cr_assert_eq(loop_now_ms(&loop), test->turn_ms, "nobody has asked");
+    test->exact_ms = loop_exact_ms(&loop);
+    cr_assert_eq(loop_now_ms(&loop), test->exact_ms);
+}
+
+Test(loop, a_turn_that_stood_still_goes_on_from_the_instant_it_found)
+{
+    struct clock_hook test = {.hook.run = stand_still};
+    cr_assert_eq(loop_open(&loop), STATUS_OK);
+    loop_defer(&loop, &test.hook);
+    loop_run(&loop);
+    cr_assert_geq(test.exact_ms, test.turn_ms + 200);
+    loop_close(&loop);
+}
+
 Test(loop, manual_time_stands_until_moved)
 {
     struct counted_deadline one = {.deadline.expired = count_expiry};

@@ -218,12 +218,29 @@ static void on_late(struct deadline *deadline)
     readable_before = still_watched->readable;
 }
 
-Test(loop_watch, what_came_before_a_deadline_is_seen_before_it_however_late)
+/* The same, but what was asked for before comes only now: the question leaves after the standstill.
+ */
+static void stand_still_and_ask(int number)
+{
+    static const struct itimerval answer = {.it_value.tv_usec = 20000};
+    static int asked;
+    if (asked++) {
+        (void)!write(still_fd, "x", 1);
+        return;
+    }
+    uint64_t until_ms = now_ms() + 300;
+    while (now_ms() < until_ms)
+        continue;
+    (void)setitimer(ITIMER_REAL, &answer, NULL);
+    (void)number;
+}
+
+static void check_late_deadline(void (*handler)(int number))
 {
     struct watched watched = {.close_after = 1};
     struct deadline deadline = {.expired = on_late};
     struct itimerval soon = {.it_value.tv_usec = 20000};
-    struct sigaction action = {.sa_handler = stand_still};
+    struct sigaction action = {.sa_handler = handler};
     int fds[2];
     cr_assert_eq(loop_open(&loop), STATUS_OK);
     open_watched(&watched, fds);
@@ -238,6 +255,16 @@ Test(loop_watch, what_came_before_a_deadline_is_seen_before_it_however_late)
     cr_assert_eq(readable_before, 1);
     close_both(fds);
     loop_close(&loop);
+}
+
+Test(loop_watch, what_came_before_a_deadline_is_seen_before_it_however_late)
+{
+    check_late_deadline(stand_still);
+}
+
+Test(loop_watch, what_could_be_asked_only_late_has_a_grace)
+{
+    check_late_deadline(stand_still_and_ask);
 }
 
 /* libpq closes a socket and opens the next one under the same number between two calls. */
