@@ -136,6 +136,10 @@ static void send_next(struct front *front)
     }
     if (self->phase != PHASE_READY)
         return;
+    if (self->clock_due) {
+        pg_upkeep_read_clock(self);
+        return;
+    }
     if (self->batch_was_last && send_load_chunk(self))
         return;
     if (pg_commit_send(self) || send_load_chunk(self))
@@ -173,6 +177,7 @@ static void close_journal(struct journal *journal, void (*closed)(void *arg), vo
     struct front *front = container_of(journal, struct front, journal);
     struct postgres_front *self = pg_front_of(front);
     deadline_clear(&pg_front_loop(self)->deadlines, &self->upkeep);
+    deadline_clear(&pg_front_loop(self)->deadlines, &self->clock);
     pg_link_close(&self->link);
     if (front->in_flight)
         front_failed(front);

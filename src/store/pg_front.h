@@ -19,8 +19,8 @@ enum phase {
     PHASE_CHECKING, /* the schema */
     PHASE_OPENING,  /* the housekeeper's partitions, before the first batch needs them */
     PHASE_READY,
+    PHASE_READING_CLOCK,
     PHASE_ADDING_DAYS, /* a batch met a missing partition */
-    PHASE_UPKEEP_CLOCK,
     PHASE_UPKEEP_DAYS,
     PHASE_UPKEEP_TIDY,
 };
@@ -38,7 +38,9 @@ struct postgres_front {
     bool housekeeper;
     enum phase phase;
     struct deadline upkeep;
-    bool upkeep_due;
+    bool upkeep_due;       /* the housekeeper's */
+    struct deadline clock; /* when the server's is to be read again */
+    bool clock_due;
     struct pg_job commit, load;
     size_t chunk;                      /* rows of the batch in flight that are sent at once */
     size_t sent;                       /* rows of the statement under way */
@@ -86,8 +88,10 @@ void pg_upkeep_check(struct postgres_front *self);
 /* Makes the partitions of the rows that are to be sent next. */
 void pg_upkeep_add_days(struct postgres_front *self);
 
-/* Begins the hourly round: the clock, and for the housekeeper partitions for the coming days, then
- * dropping old ones. */
+/* Begins the housekeeper's hourly round: partitions for the coming days, then dropping old ones. */
 void pg_upkeep_start(struct postgres_front *self);
+
+/* Reads the server's clock, which is due. */
+void pg_upkeep_read_clock(struct postgres_front *self);
 
 #endif

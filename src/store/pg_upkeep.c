@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The schema's phases on one worker's link. A fresh link is used for batches only once the schema
- * is ours; the housekeeper also makes the coming days' partitions first. The hourly round runs
- * between batches; one that could not get its locks is tried again a minute later.
+ * is ours; the housekeeper also makes the coming days' partitions first. Its hourly round runs
+ * between batches; one that could not get its locks is tried again a minute later. The server's
+ * clock is read before the next batch, every ten seconds: leases of new rows are counted by it, and
+ * it may be set, or our machine may have stood still; an idle link finds out so that the server
+ * doesn't answer any more.
  *
  *   CHECKING -> [OPENING] -> READY <-> ADDING_DAYS                    (a batch met a missing day)
- *                            READY -> UPKEEP_CLOCK -> READY                        (every hour)
- *                                           '-> UPKEEP_DAYS -> UPKEEP_TIDY -> READY
- *                                                                               (housekeeper)
+ *                            READY <-> READING_CLOCK                           (every 10 s)
+ *                            READY -> UPKEEP_DAYS -> UPKEEP_TIDY -> READY      (every hour)
  */
 #include "pg_front.h"
 
 #include <stdio.h>
 
+#define CLOCK_INTERVAL_MS 10000u
 #define UPKEEP_INTERVAL_MS 3600000u
 #define UPKEEP_RETRY_MS 60000u
 
@@ -44,11 +47,18 @@ static void set_upkeep(struct postgres_front *self, uint32_t in_ms)
                  loop_now_ms(pg_front_loop(self)) + in_ms);
 }
 
+static void clock_was_read(struct postgres_front *self)
+{
+    self->clock_due = false;
+    deadline_set(&pg_front_loop(self)->deadlines, &self->clock,
+                 loop_now_ms(pg_front_loop(self)) + CLOCK_INTERVAL_MS);
+}
+
 static void become_ready(struct postgres_front *self)
 {
     self->phase = PHASE_READY;
     self->upkeep_due = self->housekeeper;
-    set_upkeep(self, UPKEEP_INTERVAL_MS);
+    clock_was_read(self);
     front_up(&self->front);
     if (list_is_empty(&self->front.queue))
         pg_link_proven(&self->link);
@@ -68,7 +78,7 @@ static void upkeep_failed(struct postgres_front *self, const char *detail)
 
 static void phase_failed(struct postgres_front *self, const char *detail)
 {
-    if (self->phase >= PHASE_UPKEEP_CLOCK)
+    if (self->phase >= PHASE_UPKEEP_DAYS)
         upkeep_failed(self, detail);
     else
         pg_link_drop(&self->link, detail);
@@ -86,12 +96,9 @@ static void phase_done(struct postgres_front *self)
     case PHASE_OPENING:
         become_ready(self);
         return;
-    case PHASE_UPKEEP_CLOCK:
-        if (self->housekeeper) {
-            add_coming_days(self, PHASE_UPKEEP_DAYS);
-            return;
-        }
+    case PHASE_READING_CLOCK:
         self->phase = PHASE_READY;
+        clock_was_read(self);
         break;
     case PHASE_UPKEEP_DAYS:
         tidy(self);
@@ -127,6 +134,13 @@ static void on_upkeep(struct deadline *deadline)
     front_pump(&self->front);
 }
 
+static void on_clock(struct deadline *deadline)
+{
+    struct postgres_front *self = container_of(deadline, struct postgres_front, clock);
+    self->clock_due = true;
+    front_pump(&self->front);
+}
+
 void pg_upkeep_add_days(struct postgres_front *self)
 {
     const struct batch *batch = self->front.in_flight;
@@ -141,7 +155,12 @@ void pg_upkeep_start(struct postgres_front *self)
 {
     self->upkeep_due = false;
     set_upkeep(self, UPKEEP_INTERVAL_MS);
-    self->phase = PHASE_UPKEEP_CLOCK;
+    add_coming_days(self, PHASE_UPKEEP_DAYS);
+}
+
+void pg_upkeep_read_clock(struct postgres_front *self)
+{
+    self->phase = PHASE_READING_CLOCK;
     pg_schema_read_clock(&self->schema);
 }
 
@@ -154,6 +173,7 @@ void pg_upkeep_check(struct postgres_front *self)
 void pg_upkeep_init(struct postgres_front *self)
 {
     self->upkeep.expired = on_upkeep;
+    self->clock.expired = on_clock;
     pg_schema_init(&self->schema, &self->link);
     self->schema.ended = on_schema_ended;
 }
