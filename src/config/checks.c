@@ -6,6 +6,8 @@
 #include "build.h"
 #include "values.h"
 
+#include <string.h>
+
 static struct mark mark_of(const struct build *build, const char *path)
 {
     return build_mark(node_find(build->root, path), build->root);
@@ -182,6 +184,26 @@ static void check_admin(struct build *build)
     report_hint(build->report, "give admin.token as env:NAME or file:PATH, or take 127.0.0.1");
 }
 
+/* Port 0 is another one each time. */
+static bool is_same_address(const struct address *one, const struct address *other)
+{
+    char one_text[ADDRESS_TEXT_SIZE], other_text[ADDRESS_TEXT_SIZE];
+    address_format(one, one_text);
+    address_format(other, other_text);
+    return strcmp(one_text, other_text) == 0 && strcmp(strrchr(one_text, ':'), ":0") != 0;
+}
+
+/* Workers share their ports, so binding would not fail: each connection would go to either. */
+static void check_admin_apart(struct build *build)
+{
+    const struct config *config = build->config;
+    const struct node *admin = node_find(build->root, "admin.address");
+    for (size_t i = 0; i < config->listen_count && config->admin_enabled; i++)
+        if (is_same_address(&config->listen[i].address, &config->admin))
+            report_error(build->report, build_mark(admin, build->listen_nodes[i]),
+                         "admin.address is the address of a listener");
+}
+
 static void check_order(struct build *build, const char *small_path, uint64_t small,
                         const char *large_path, uint64_t large)
 {
@@ -217,6 +239,7 @@ void checks_run(struct build *build)
     check_memory_in_crash(build);
     check_memory_in_restart(build);
     check_admin(build);
+    check_admin_apart(build);
     check_order(build, "limits.body", config->body_bytes, "limits.body_memory",
                 config->body_memory_bytes);
     check_order(build, "limits.target", config->http.target_bytes, "limits.headers",

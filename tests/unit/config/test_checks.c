@@ -173,3 +173,21 @@ Test(checks, the_largest_event_fits_the_journals_buffer)
                    "", "    limits: {body: 993KiB}\n", "a worker's share is 1048576");
     expect_error("strict: true\njournal: {buffer: 1MiB}\n", "", "", "journal.buffer is too small");
 }
+
+Test(checks, admin_is_apart_from_the_listeners)
+{
+    expect_error("admin: {address: \"127.0.0.1:8080\"}\n", "", "",
+                 "f.yaml:9:18: error: admin.address is the address of a listener");
+    expect_clean("admin: {address: \"127.0.0.1:8080\", enabled: false}\n", "", "");
+    expect_clean("admin: {address: \"127.0.0.1:8081\"}\n", "", "");
+    expect_clean("admin: {address: \"127.0.0.1:0\"}\n", "", "");
+    struct parsed parsed =
+        parse(SLICE("listen: [{address: 127.0.0.1:0}, {address: 127.0.0.1:9901}]\n"
+                    "upstreams: {app: {endpoints: [\"http://127.0.0.1:9000\"]}}\n"
+                    "routes: [{name: a, match: {path: /a}, upstream: app, key: payload}]\n"));
+    cr_assert_neq(parsed.status, STATUS_OK);
+    cr_assert(
+        strstr(parsed.report, "f.yaml:1:34: error: admin.address is the address of a listener"),
+        "%s", parsed.report);
+    parsed_done(&parsed);
+}
