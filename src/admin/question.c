@@ -258,5 +258,7 @@ bool question_read(struct question *question, enum question_kind kind, struct sl
         if (!read_pair(&reading, name, value, &given, ret_problem))
             return false;
     }
+    if (question->has_request && !question->as_new)
+        return refuse(ret_problem, SLICE("request"), "belongs to as=new", "");
     return true;
 }

@@ -59,16 +59,17 @@ static enum status write_date(struct exchange *ex)
     return http1_write_field(&ex->text, SLICE("Date"), slice_of(gw->date, sizeof gw->date));
 }
 
-/* 204 and 304 have neither a body nor a length (RFC 9110 8.6). */
+/* 204 and 304 have neither a body nor a length (RFC 9110 8.6), 205 has the length 0 (15.3.6). */
 static enum status write_framing(struct exchange *ex, const struct own *own)
 {
-    bool has_body = own->status != 204 && own->status != 304;
+    bool has_length = own->status != 204 && own->status != 304;
+    bool has_body = has_length && own->status != 205;
     enum status status = STATUS_OK;
     if (!has_body)
         buf_clear(&ex->held);
     if (own->type.len > 0 && (has_body || own->echoes))
         status = http1_write_field(&ex->text, SLICE("Content-Type"), own->type);
-    if (status == STATUS_OK && has_body)
+    if (status == STATUS_OK && has_length)
         status = http1_write_field_u64(&ex->text, SLICE("Content-Length"), buf_len(&ex->held));
     if (slice_eq(ex->request.method, SLICE("HEAD")))
         buf_clear(&ex->held);

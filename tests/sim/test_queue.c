@@ -68,8 +68,22 @@ Test(queue, answered_with_what_its_sender_takes)
     check_answers("    accept: 200\n", 200, true, "\"outcome\":\"duplicate\"");
     check_answers("    accept: 299\n", 299, true, "\"outcome\":\"duplicate\"");
     check_answers("    accept: 204\n", 204, false, "\"outcome\"");
+    check_answers("    accept: 206\n", 206, true, "\"outcome\":\"duplicate\"");
     check_answers("    accept: 201\n    duplicate: replay\n", 201, true,
                   "\"outcome\":\"accepted\"");
+}
+
+Test(queue, reset_content_has_a_length_and_no_body)
+{
+    struct sim *sim = open_queue("    accept: 205\n");
+    struct sim_client *client = sim_post(sim, "event", "");
+    cr_assert_eq(sim_status(client), 205);
+    cr_assert(sim_got(client, "Content-Length: 0\r\n"), "RFC 9110 15.3.6");
+    cr_assert(!sim_got(client, "Content-Type"));
+    cr_assert_str_eq(client->sent + client->sent_bytes - 4, "\r\n\r\n");
+    sim_answer(sim, 0, 200, "ok");
+    sim_client_free(client);
+    sim_close(sim);
 }
 
 Test(queue, not_durable_is_not_accepted)

@@ -75,9 +75,12 @@ Test(question, how_a_replay_is_made)
     cr_expect(question.as_new && question.dry_run);
     cr_expect_eq(question.per_second, 100000);
     cr_expect_eq(question.limit, 100000);
-    cr_assert(reads(QUESTION_REPLAY_ONE, "as=same&request=" ID));
-    cr_expect(question.has_request);
-    cr_expect(!question.as_new);
+    cr_assert(reads(QUESTION_REPLAY_ONE, "request=" ID "&as=new"), "in any order");
+    cr_expect(question.has_request && question.as_new);
+    refuses(QUESTION_REPLAY_ONE, "as=same&request=" ID, "\"request\" belongs to as=new");
+    refuses(QUESTION_REPLAY_MANY, "request=" ID, "\"request\" belongs to as=new");
+    cr_assert(reads(QUESTION_REPLAY_ONE, "as=same"));
+    cr_expect(!question.has_request && !question.as_new);
     cr_assert(reads(QUESTION_CANCEL_MANY, "route=a&dry_run=false&limit=1"));
     cr_expect(!question.dry_run);
 }
