@@ -100,7 +100,7 @@ Test(redis_faults, a_killed_server_answers_unknown_and_is_found_again)
 Test(redis_faults, ghost_claims_of_a_frozen_server_are_given_back)
 {
     bench_close_store();
-    bench.opts.timeout_ms = 200;
+    bench.opts.timeout_ms = 600;
     bench_open_store();
     bench_run_until(bench_is_up);
     cr_assert_eq(claim(5000, 1), VERDICT_FIRST);

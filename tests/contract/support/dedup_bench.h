@@ -11,7 +11,7 @@
 #include <postern/store/backends.h>
 
 #define BENCH_LONG_MS 60000u /* a lease or window that does not end within a test */
-#define BENCH_SHORT_MS 150u  /* one that does */
+#define BENCH_SHORT_MS 600u  /* one that does */
 
 struct bench {
     struct loop *loop;

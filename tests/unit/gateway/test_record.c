@@ -168,8 +168,8 @@ Test(access_lines, of_failures_are_capped_and_counted)
     lines[count] = '\0';
     close(ends[0]);
     size_t failures = 0;
-    for (const char *at = lines; (at = strstr(at, "exchange failed")) != NULL; at++)
+    for (const char *at = lines; (at = strstr(at, "\"msg\":\"exchange failed\"")) != NULL; at++)
         failures++;
     cr_assert_eq(failures, 21);
-    cr_assert_not_null(strstr(lines, "\"count\":10"));
+    cr_assert_not_null(strstr(lines, "\"of\":\"exchange failed\",\"count\":10"));
 }
