@@ -393,7 +393,7 @@ def test_no_route_is_404(lab):
 
 @pytest.mark.parametrize("data", [b"POST / HT", b"POST / HTTP/1.1\r\nHost: a\r\n", b"P"])
 def test_slow_heads_are_408(lab, data):
-    gateway = lab.gateway(timeouts={"header": "300ms"})
+    gateway = lab.gateway(timeouts={"header": "3s"})
     with gateway.connect() as connection:
         connection.send(data)
         assert connection.read_response().status == 408
@@ -411,7 +411,7 @@ def test_slow_bodies_are_408(lab):
 
 
 def test_dripping_does_not_stretch_the_head(lab):
-    gateway = lab.gateway(timeouts={"header": "500ms"})
+    gateway = lab.gateway(timeouts={"header": "3s"})
     with gateway.connect() as connection:
         connection.send(b"POST / HTTP/1.1\r\nHost: a\r\n")
         connection.socket.settimeout(0.05)
@@ -423,13 +423,13 @@ def test_dripping_does_not_stretch_the_head(lab):
             except TimeoutError:
                 return False
             return True
-        wait_until(drip, "an answer although bytes keep coming", 5)
+        wait_until(drip, "an answer although bytes keep coming", 10)
         connection.socket.settimeout(5)
         assert connection.read_response().status == 408
 
 
 def test_idle_connections_are_closed_silently(lab):
-    gateway = lab.gateway(timeouts={"idle": "300ms", "header": "300ms"})
+    gateway = lab.gateway(timeouts={"idle": "3s", "header": "3s"})
     with gateway.connect() as connection:
         assert connection.request("POST", "/", [("X-Event-Id", "1")]).status == 200
         assert connection.is_closed() and connection.held == b""

@@ -2,6 +2,7 @@
 """The claim: one event passes once, whoever races for it, and a failure never becomes a duplicate (C1, C2)."""
 import json
 import threading
+import time
 
 import pytest
 from harness import http
@@ -159,7 +160,7 @@ def test_wait_across_gateways(lab):
     ({"status": 500}, 500), ({"status": 404}, 404), ({"reset": "head"}, 502), ({"reset": "body"}, 502),
     ({"silent": True}, 504)], ids=["500", "404", "reset head", "reset body", "time-out"])
 def test_after_a_failure_the_retry_goes_through(lab, kind, step, status):
-    gateway = lab.gateway(kind, upstreams={"app": {"timeout": "500ms"}})
+    gateway = lab.gateway(kind, upstreams={"app": {"timeout": "3s"}})
     lab.upstream.script("/f", step, {"status": 200})
     failed = gateway.post("/f", "one")
     assert (failed.status, failed.outcome) == (status, "failed")
@@ -180,12 +181,12 @@ def test_refused_upstream_is_502_and_comes_back(lab):
 
 def test_hold_on_timeout(lab):
     """`on_timeout: hold`: the upstream may have done the work, so the key stays taken until the lease ends."""
-    gateway = lab.gateway(routes=[route(on_timeout="hold", lease="2s", in_flight="conflict")],
-                          upstreams={"app": {"timeout": "500ms"}})
+    gateway = lab.gateway(routes=[route(on_timeout="hold", lease="6s", in_flight="conflict")],
+                          upstreams={"app": {"timeout": "3s"}})
     lab.upstream.script("/h", {"silent": True}, {"status": 200})
     assert gateway.post("/h", "one").status == 504
     assert gateway.post("/h", "one").status == 409
-    wait_until(lambda: gateway.post("/h", "one").outcome == "accepted", "the lease ends", 5)
+    wait_until(lambda: gateway.post("/h", "one").outcome == "accepted", "the lease ends", 20)
 
 
 def test_idle_upstream_connection_closed_under_us(lab):
@@ -202,10 +203,20 @@ def test_idle_upstream_connection_closed_under_us(lab):
 @pytest.mark.parametrize("kind", DEDUP)
 def test_the_window_ends(lab, kind):
     gateway = lab.gateway(kind, routes=[route(window="2s")])
+    began = time.monotonic()
     assert gateway.post("/", "one").outcome == "accepted"
-    stays(lambda: gateway.post("/", "one").outcome == "duplicate", "a duplicate within the window", 1)
-    wait_until(lambda: gateway.post("/", "one").outcome == "accepted", "the window ends", 5)
-    assert gateway.post("/", "one").outcome == "duplicate"
+
+    def is_duplicate():
+        """What is answered later than the window after `began` may be a new event."""
+        return gateway.post("/", "one").outcome == "duplicate" or time.monotonic() - began >= 2
+    stays(is_duplicate, "a duplicate within the window", 1)
+
+    def is_new():
+        nonlocal began
+        began = time.monotonic()
+        return gateway.post("/", "one").outcome == "accepted"
+    wait_until(is_new, "the window ends", 10)
+    assert is_duplicate()
 
 
 @pytest.mark.parametrize("kind", DEDUP)
@@ -217,13 +228,12 @@ def test_duplicates_do_not_stretch_the_window(lab, kind):
 
 def test_a_live_exchange_keeps_its_lease(lab):
     """An upstream slower than the lease: the lease is renewed, nobody takes over."""
-    gateway = lab.gateway("redis+sqlite", routes=[route(lease="1s", in_flight="conflict")],
-                          upstreams={"app": {"timeout": "900ms"}})
-    lab.upstream.script("/l", {"framing": "chunked", "body": "x"})
+    gateway = lab.gateway("redis+sqlite", routes=[route(lease="4s", in_flight="conflict")],
+                          upstreams={"app": {"timeout": "20s"}})
     lab.upstream.script("/slow", {"wait_for": "door"})
     first = Sender(gateway.port, "/slow", "one")
     lab.upstream.wait_requests(1, "/slow")
-    stays(lambda: gateway.post("/slow", "one").status == 409, "the key stays taken", 0.6)
+    stays(lambda: gateway.post("/slow", "one").status == 409, "the key stays taken", 5)
     lab.upstream.open_gate("door")
     assert first.result().outcome == "accepted"
 
@@ -231,11 +241,11 @@ def test_a_live_exchange_keeps_its_lease(lab):
 @pytest.mark.parametrize("kind", DEDUP)
 def test_a_lease_shorter_than_the_time_out(lab, kind):
     """A warning of the configuration and no more: three leases pass while the upstream works, and the copy is a duplicate."""
-    gateway = lab.gateway(kind, routes=[route(lease="1s")], upstreams={"app": {"timeout": "10s"}})
+    gateway = lab.gateway(kind, routes=[route(lease="2s")], upstreams={"app": {"timeout": "20s"}})
     lab.upstream.script("/slow", {"wait_for": "door"})
     first = Sender(gateway.port, "/slow", "one")
     lab.upstream.wait_requests(1, "/slow")
-    stays(lambda: first.answer is None, "the upstream is at work", 2)
+    stays(lambda: first.answer is None, "the upstream is at work", 5)
     copy = Sender(gateway.port, "/slow", "one")
     wait_until(lambda: gateway.metrics().sum("postern_requests_in_progress") == 2, "the copy is in")
     stays(lambda: copy.answer is None and len(lab.upstream.requests("/slow")) == 1, "the copy waits", 1)
@@ -247,8 +257,8 @@ def test_a_lease_shorter_than_the_time_out(lab, kind):
 def test_take_over_after_a_kill(lab):
     """kill -9 with a claim held: another gateway takes the key over when the lease ends, not before."""
     stores = lab.stores("redis+sqlite")
-    routes = [route(lease="2s", in_flight="conflict")]
-    upstreams = {"app": {"timeout": "1s"}}
+    routes = [route(lease="6s", in_flight="conflict")]
+    upstreams = {"app": {"timeout": "5s"}}
     one, two = [lab.gateway(stores={**stores, "journal": lab.stores("redis+sqlite")["journal"]}, routes=routes,
                             upstreams=upstreams) for _ in range(2)]
     lab.upstream.script("/k", {"silent": True}, {"status": 200})
@@ -256,7 +266,7 @@ def test_take_over_after_a_kill(lab):
     lab.upstream.wait_requests(1, "/k")
     one.kill()
     assert two.post("/k", "one").status == 409
-    wait_until(lambda: two.post("/k", "one").outcome == "accepted", "the lease ends", 5)
+    wait_until(lambda: two.post("/k", "one").outcome == "accepted", "the lease ends", 20)
     assert two.post("/k", "one").outcome == "duplicate"
 
 

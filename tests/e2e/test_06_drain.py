@@ -43,7 +43,7 @@ def test_a_request_in_flight_completes(lab, number):
 
 
 def test_readiness_fails_first(lab):
-    gateway = lab.gateway(drain={"delay": "1s", "timeout": "10s"})
+    gateway = lab.gateway(drain={"delay": "4s", "timeout": "10s"})
     gateway.signal(signal.SIGTERM)
     wait_until(lambda: gateway.admin("/readyz").status == 503, "readiness fails")
     assert gateway.admin("/healthz").status == 200

@@ -61,10 +61,10 @@ def test_connection_limit(lab):
 
 def test_2000_idle_connections(lab):
     raise_own_limit(8192)
-    gateway = lab.gateway(workers=2)
+    gateway = lab.gateway(workers=2, routes=[route(in_flight_wait="60s")], upstreams={"app": {"timeout": "60s"}})
     gateway.post("/", "warm")
     before = gateway.resident_bytes()
-    crowd = [gateway.connect() for _ in range(2000)]
+    crowd = [gateway.connect(60) for _ in range(2000)]
     for number, connection in enumerate(crowd):
         connection.send(http.request_bytes("POST", "/", [("X-Event-Id", str(number // 2))]))
     assert sum(connection.read_response().status == 200 for connection in crowd) == 2000

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deliveries: what upstreams do to them and what becomes of the event; breaker, rate, slots, isolation, the drain."""
+import datetime
 import email.utils
 import time
 
@@ -70,14 +71,13 @@ def test_broken(module_lab, name):
 
 def shared_gateway(lab):
     if not lab.gateways:
-        lab.gateway(routes=[queue_route(lease="2s")],
-                    upstreams={"app": {"timeout": "600ms", "breaker": {"failures": 0}}})
+        lab.gateway(routes=[queue_route(lease="9s")], upstreams={"app": {"timeout": "3s", "breaker": {"failures": 0}}})
     return lab.gateways[0]
 
 
 def test_answer_cut_after_its_success(lab):
     """The head said 200, the rest never came: the upstream has the event."""
-    gateway = lab.gateway(routes=[queue_route(lease="2s")], upstreams={"app": {"timeout": "1s"}})
+    gateway = lab.gateway(routes=[queue_route()])
     lab.upstream.script("/", {"body_size": 100000, "reset": "half"}, {"status": 500})
     answer = gateway.post("/", "1")
     event = gateway.wait_state(answer.event_id, "delivered")
@@ -107,20 +107,24 @@ def test_success_list(lab):
 
 
 def gap_s(lab, event_id):
-    """Between the first answer and the second attempt."""
+    """Between the first attempt and the second one. (An `answered_at` may be late: the answer is out before it.)"""
     first, second = lab.upstream.attempts(event_id)[:2]
-    return second.at - first.answered_at
+    return second.at - first.at
 
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after(lab, form, status):
     gateway = lab.gateway(routes=[queue_route(retry={"cap": "60s", "base": "1ms"})])
-    value = "1" if form == "seconds" else email.utils.formatdate(time.time() + 2, usegmt=True)
+    date = int(time.time()) + 3
+    value = "1" if form == "seconds" else email.utils.formatdate(date, usegmt=True)
     lab.upstream.script("/", {"status": status, "headers": [["Retry-After", value]]}, {"status": 200})
     answer = gateway.post("/", "1")
     gateway.wait_state(answer.event_id, "delivered")
-    assert gap_s(lab, answer.event_id) > 0.95, "not before it was asked for"
+    if form == "seconds":
+        assert gap_s(lab, answer.event_id) > 0.998, "not before it was asked for"
+    else:
+        assert lab.upstream.attempts(answer.event_id)[1].at >= date, "not before it was asked for"
 
 
 def test_retry_after_is_capped(lab):
@@ -128,7 +132,7 @@ def test_retry_after_is_capped(lab):
     lab.upstream.script("/", {"status": 503, "headers": [["Retry-After", "86400"]]}, {"status": 200})
     answer = gateway.post("/", "1")
     gateway.wait_state(answer.event_id, "delivered")
-    assert gap_s(lab, answer.event_id) > 0.19
+    assert gap_s(lab, answer.event_id) > 0.198
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", "1.5", ""])
@@ -157,9 +161,8 @@ def test_max_age(lab):
     answer = gateway.post("/", "1")
     event = gateway.wait_state(answer.event_id, "dead")
     assert event["last_error"].startswith("max_age")
-    last = lab.upstream.attempts(answer.event_id)[-1]
-    first = lab.upstream.attempts(answer.event_id)[0]
-    assert last.at - first.at < 1.05, "no attempt begins later"
+    came, last = (datetime.datetime.fromisoformat(text) for text in (event["received_at"], event["deliveries"][-1]["at"]))
+    assert (last - came).total_seconds() <= 1, "no attempt begins later"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -227,8 +230,10 @@ def test_breaker(lab):
     made = len(lab.upstream.requests())
     assert made < 40, f"{made} attempts although it was open"
     lab.upstream.default(status=200, wait_for="half-open")
-    wait_until(lambda: breaker_state(gateway) == 2, "half-open, the probe is out")
-    assert len([r for r in lab.upstream.requests()[made:] if r.answered_at is None]) == 1, "one probe only"
+    def held():
+        return [request for request in lab.upstream.requests()[made:] if request.answered_at is None]
+    wait_until(lambda: breaker_state(gateway) == 2 and held(), "half-open, the probe is out")
+    stays(lambda: len(held()) == 1, "one probe only", 0.3)
     lab.upstream.open_gate("half-open")
     for event_id in told:
         gateway.wait_state(event_id, "delivered")
@@ -248,11 +253,10 @@ def test_answers_of_4xx_show_it_alive(lab):
 def test_rate(lab):
     """Twenty at 10/s, burst 5: the last fifteen take one and a half seconds at least."""
     gateway = lab.gateway(routes=[queue_route()], upstreams={"app": {"rate": "10/s", "burst": 5}})
+    begun = time.time()
     for number in range(20):
         assert gateway.post("/", str(number)).status == 202
-    requests = lab.upstream.wait_requests(20)
-    assert requests[-1].at - requests[0].at > 1.3
-    assert requests[-1].at - requests[4].at > 1.3
+    assert lab.upstream.wait_requests(20)[-1].at - begun > 1.4
 
 
 @pytest.mark.parametrize("slots", [1, 4])
@@ -283,9 +287,9 @@ def test_isolation(lab):
     for number in range(100):
         assert gateway.post("/dead", str(number)).status == 202
         assert gateway.post("/silent", str(number)).status == 202
-    begun = time.time()
     for number in range(50):
         assert gateway.post("/", str(number)).status == 202
+    begun = time.time()
     requests = lab.upstream.wait_requests(50, "/")
     assert requests[-1].at - begun < 5, "at once, not after the others' time-outs"
     assert {request.attempt for request in requests} == {1}
@@ -325,8 +329,8 @@ def test_removed_route(lab, kind):
     lab.upstream.up()
     gateway.start()
     for event_id in told:
-        gateway.wait_state(event_id, "parked")
-    wait_until(lambda: gateway.metrics().sum("postern_queue_events", state="parked") == 3, "it is counted", 15)
+        gateway.wait_state(event_id, "parked", 30) # a round of upkeep is due every 10 s
+    wait_until(lambda: gateway.metrics().sum("postern_queue_events", state="parked") == 3, "it is counted", 30)
     assert lab.upstream.requests() == []
     assert gateway.stop() == 0
     gateway.config = merge(gateway.config, {"routes": both})
@@ -342,7 +346,7 @@ def test_removed_route(lab, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_drain(lab, kind):
     """SIGTERM: attempts under way end, what waits goes back and is due at once at the next start."""
-    gateway = lab.gateway(kind, routes=[queue_route()], upstreams={"app": {"concurrency": 2}})
+    gateway = lab.gateway(kind, routes=[queue_route(lease="60s")], upstreams={"app": {"concurrency": 2}})
     lab.upstream.default(wait_for="gate")
     told = [gateway.post("/", str(number)).event_id for number in range(10)]
     lab.upstream.wait_requests(2)
@@ -358,7 +362,7 @@ def test_drain(lab, kind):
         gateway.wait_state(event_id, "delivered")
     requests = lab.upstream.requests()
     assert sorted(request.event_id for request in requests) == sorted(told), "each once"
-    assert requests[-1].at - began < 4, "leases were given back, not waited for"
+    assert requests[-1].at - began < 20, "leases were given back, not waited for"
 
 
 def test_drain_with_an_upstream_that_hangs(lab):

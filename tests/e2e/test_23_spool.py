@@ -13,7 +13,7 @@ from harness.upstream_server import pattern
 from harness.wait import wait_until
 
 # A sender's patience: GitHub's is 10 s, the shortest known are 3 s.
-PATIENCE_S = 3.0
+PATIENCE_S = 6.0
 
 
 class Outage:
@@ -23,9 +23,9 @@ class Outage:
         self.lab, self.told = lab, {}
         self.postgres = lab.own_postgres().start()
         self.url = self.postgres.create_database()
-        config.setdefault("routes", [queue_route(retry={"max_attempts": 1000})])
+        config.setdefault("routes", [queue_route(lease="12s", retry={"max_attempts": 1000})])
         self.gateway = lab.make_gateway(stores=lab.stores(kind, postgres_url=self.url),
-                                        upstreams={"app": {"timeout": "1s", "breaker": {"failures": 0}}}, **config)
+                                        upstreams={"app": {"timeout": "4s", "breaker": {"failures": 0}}}, **config)
 
     def spool(self, name):
         return self.gateway.metrics().sum("postern_spool_" + name)
@@ -271,7 +271,7 @@ def test_upstream_away_as_well(lab):
 
 def test_proxy_records_are_spooled_as_well(lab):
     """`ack: durable` answers from the spool; `async` loses no record."""
-    outage = Outage(lab, routes=[route("now", "/now", ack="durable", lease="2s"), route("soon", "/soon", lease="2s")])
+    outage = Outage(lab, routes=[route("now", "/now", ack="durable", lease="12s"), route("soon", "/soon", lease="12s")])
     outage.gateway.start()
     outage.postgres.kill()
     answers = [outage.gateway.post(path, f"{path} {number}") for number in range(10) for path in ("/now", "/soon")]
@@ -288,7 +288,7 @@ def test_proxy_records_are_spooled_as_well(lab):
 def test_without_a_spool(lab):
     """503 with Retry-After, and nothing is left behind: the retry is no duplicate."""
     outage = Outage(lab, journal={"spool": {"enabled": False}},
-                    routes=[queue_route(), route("durable", "/durable", ack="durable", lease="2s")])
+                    routes=[queue_route(), route("durable", "/durable", ack="durable", lease="12s")])
     outage.gateway.start()
     outage.postgres.kill()
     wait_until(lambda: outage.gateway.metrics().sum("postern_journal_up") == 0, "the loss shows")
@@ -306,7 +306,7 @@ def test_without_a_spool(lab):
 def test_full_spool(lab, ack):
     """At its cap: 503 with Retry-After; what was accepted before is delivered and drains."""
     routes = {"queue": [queue_route(retry={"max_attempts": 1000, "cap": "1s"}, limits={"body": "1MiB"})],
-              "durable": [route(ack="durable", lease="2s")]}[ack]
+              "durable": [route(ack="durable", lease="12s")]}[ack]
     outage = Outage(lab, routes=routes, journal={"spool": {"max_size": "4MiB", "min_free": "0B"}})
     outage.gateway.start()
     outage.postgres.kill()

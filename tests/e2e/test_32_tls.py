@@ -194,7 +194,7 @@ def test_what_is_not_tls_is_closed(lab, authority, own, first):
 
 
 def test_a_handshake_has_its_time(lab, authority, own):
-    gateway = serve(lab, own, settings={"handshake_timeout": "200ms"})
+    gateway = serve(lab, own, settings={"handshake_timeout": "3s"})
     with gateway.connect() as silent, gateway.connect() as slow:
         slow.send(b"\x16\x03\x01")
         assert silent.is_closed() and slow.is_closed()
@@ -252,7 +252,7 @@ def test_idle_connections_keep_no_record_buffers(lab, authority, own):
 
 def test_slow_senders_over_tls(lab, authority, own):
     """One octet of a head after the other, each in a record of its own: the time for the head ends it all the same."""
-    gateway = serve(lab, own, timeouts={"header": "1s"})
+    gateway = serve(lab, own, timeouts={"header": "4s"})
     answered, crowd = [], [connect(gateway, authority) for _ in range(50)]
     for number, connection in enumerate(crowd): # reads the tickets too: what comes now is an answer
         assert post(connection, f"before {number}").outcome == "accepted"
@@ -423,7 +423,7 @@ def fixture_front(lab, authority):
 
 
 def towards(lab, front, host="localhost", routes=None, env=None, **settings):
-    app = {"endpoints": [f"https://{host}:{front.port}"], "timeout": "5s", "tls": settings}
+    app = {"endpoints": [f"https://{host}:{front.port}"], "timeout": "5s", "connect_timeout": "5s", "tls": settings}
     return lab.gateway(upstreams={"app": app}, env=env, **({"routes": routes} if routes else {}))
 
 

@@ -78,8 +78,8 @@ def test_the_header_says_who_the_client_is(lab):
             dripped.drip(header[:200])
             dripped.send(header[200:] + http.request_bytes("POST", "/again", [("X-Event-Id", key)], b"{}"))
             assert dripped.read_response("POST").outcome == "duplicate", key
-    assert {line["client"] for line in gateway.logs() if line["msg"] == "exchange"} \
-        == {client for _, client in GOOD.values()}
+    clients = {client for _, client in GOOD.values()}
+    wait_until(lambda: {line["client"] for line in gateway.logs() if line["msg"] == "exchange"} == clients, "the log tells them")
     assert refused_headers(gateway) == 0
 
 

@@ -65,7 +65,7 @@ def test_over_the_rate_copies_are_still_answered(lab, kind, by_all):
 
 
 def test_a_refused_event_may_come_again(lab):
-    gateway = lab.gateway(routes=[limited(rate="2/s", burst=1)])
+    gateway = lab.gateway(routes=[limited(rate="15/m", burst=1)])
     assert outcomes(gateway, ["a", "b"]) == ["accepted", 429]
     wait_until(lambda: gateway.post("/", "b").outcome == "accepted", "its rate has recovered")
 

@@ -46,8 +46,9 @@ def test_all_connections_are_encrypted(lab, authority):
     gateway = lab.gateway(stores=lab.stores("memory+postgres", postgres_url=url), routes=[queue_route()])
     assert [gateway.post("/hook", "1").outcome for _ in range(2)] == ["accepted", "duplicate"]
     wait_until(lambda: lab.upstream.requests(), "it is delivered")
+    wait_until(lambda: int(postgres.query(TLS, "x/postgres")[0][0]) >= 4, "the drain's link is up as well")
     (count, encrypted), = postgres.query(TLS, "x/postgres")
-    assert int(count) >= 4 and count == encrypted
+    assert count == encrypted
 
 
 @pytest.mark.parametrize("harm", ["wrong name", "wrong authority"])

@@ -6,6 +6,7 @@ import base64
 import pytest
 from harness import http
 from harness.config import route
+from harness.wait import wait_until
 from wire.answers import CASES
 
 ANSWERS = {case.name: case for case in CASES}
@@ -53,6 +54,12 @@ def check_cut(client, case, path):
     assert not client.held.endswith(b"\r\n0\r\n\r\n"), "a cut body must not look whole"
 
 
+def is_at_rest(upstream):
+    """Nothing is being sent: what comes behind an answer once the next request is out would be that one's."""
+    told = upstream.command()
+    return told["open"] == told["idle"]
+
+
 @pytest.mark.parametrize("pieces", PIECES)
 @pytest.mark.parametrize("name", ANSWERS)
 def test_answer(module_lab, gateway, name, pieces):
@@ -66,6 +73,7 @@ def test_answer(module_lab, gateway, name, pieces):
             check_cut(client, case, path)
         else:
             check_answer(ask(client, case, path), case)
+    wait_until(lambda: is_at_rest(module_lab.upstream), "all octets have left, those behind the answer too")
     for _ in range(2):
         after = gateway.request("POST", path)
         assert (after.status, after.body) == (200, b"clean")

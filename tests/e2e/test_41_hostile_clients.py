@@ -12,7 +12,7 @@ from harness.wait import wait_until
 from wire.crowd import Crowd
 
 SLOW = 200
-FAST = {"timeouts": {"header": "1s", "body": "1s", "idle": "1s", "write": "1s"}}
+FAST = {"timeouts": {"header": "3s", "body": "1s", "idle": "1s", "write": "1s"}}
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nX-Event-Id: %d\r\n"
 
 

@@ -52,7 +52,7 @@ class Told:
 
 
 class History:
-    """`crashes`: (the upstream's port of a gateway, when the upstream had read all that it sent before it died).
+    """`crashes`: (the upstream's port of a gateway, when it was killed, when the upstream had read all that it had sent).
     `lets_pass`: the routes have `on_store_error: pass`."""
 
     def __init__(self, told, requests, rows, crashes=(), lets_pass=False):
@@ -100,8 +100,8 @@ class History:
         if row and row.error and row.error.endswith(LOST_ANSWERS):
             return True
         ended = request.answered_at
-        return any(request.port == port and request.at <= crash and (ended is None or ended > crash - OUTCOME_WRITTEN_S)
-                   for port, crash in self.crashes)
+        return any(request.port == port and request.at <= read and (ended is None or ended > killed - OUTCOME_WRITTEN_S)
+                   for port, killed, read in self.crashes)
 
     def repeats(self):
         for event_id, requests in self.requests.items():
@@ -126,7 +126,7 @@ class History:
                 for event_id in sorted(event_ids) for request in self.of(event_id)]
         rows = [(event_id, self.rows[event_id].state, self.rows[event_id].deliveries) for event_id in sorted(event_ids) if event_id in self.rows]
         return (f"told {self.told.answers[key]}, {self.told.unanswered[key]} times nothing; upstream {seen}; journal {rows}; "
-                f"crashes {[(port, round(at, 3)) for port, at in self.crashes[:9]]}")
+                f"crashes {[(port, round(killed, 3), round(read, 3)) for port, killed, read in self.crashes[:9]]}")
 
     # -- R5
 

@@ -77,15 +77,15 @@ def test_what_a_crash_excuses():
     """Under way when the gateway died, or answered just before."""
     for first in (Seen(at=49.9, answered_at=50.2), Seen(at=49, answered_at=49.9), Seen(at=49.9, answered_at=None, status=None)):
         later = Seen(at=52, answered_at=52.1)
-        assert problems([first, later], [row(n1=200)], crashes=[(PORT, CRASH)]) == []
+        assert problems([first, later], [row(n1=200)], crashes=[(PORT, CRASH, CRASH)]) == []
 
 
 def test_what_a_crash_does_not_excuse():
     """Begun after it; answered long before; another gateway's; any without a crash."""
     later = Seen(at=52, answered_at=52.1)
-    assert problems([later, Seen(at=53, answered_at=53.1)], [row(n1=200)], crashes=[(PORT, CRASH)])
+    assert problems([later, Seen(at=53, answered_at=53.1)], [row(n1=200)], crashes=[(PORT, CRASH, CRASH)])
     for first in (Seen(at=50.1, answered_at=50.2), Seen(at=40, answered_at=40.1), Seen(at=49.9, answered_at=50, port=PORT + 1)):
-        assert problems([first, later], [row(n1=200)], crashes=[(PORT, CRASH)])
+        assert problems([first, later], [row(n1=200)], crashes=[(PORT, CRASH, CRASH)])
     assert problems([Seen(at=49.9, answered_at=50), later], [row(n1=200)])
 
 

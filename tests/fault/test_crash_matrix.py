@@ -40,7 +40,7 @@ def test_killed_at(lab, setup, point):
     embedded, redis = MATRIX[point]
     outcome, count = redis if kind.startswith("redis") else embedded
     gateway = lab.make_gateway(kind, routes=[route(ack=ack, lease="2s", in_flight_wait="5s")],
-                               upstreams={"app": {"timeout": "1s"}})
+                               upstreams={"app": {"timeout": "5s"}})
     gateway.start(env={"POSTERN_FAULT": point})
     ledger = Ledger()
     with pytest.raises(http.Closed):
@@ -66,7 +66,7 @@ def test_killed_at(lab, setup, point):
 @pytest.mark.parametrize("point", MATRIX)
 def test_killed_at_the_tenth_of_many(lab, point):
     """The others, settled before, stay duplicates; embedded, so that all of it comes from the journal."""
-    gateway = lab.make_gateway("memory+sqlite", routes=[route(lease="2s")], upstreams={"app": {"timeout": "1s"}})
+    gateway = lab.make_gateway("memory+sqlite", routes=[route(lease="2s")], upstreams={"app": {"timeout": "5s"}})
     gateway.start(env={"POSTERN_FAULT": f"{point}:10"})
     ledger = Ledger()
     for number in range(10):

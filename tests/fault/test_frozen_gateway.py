@@ -5,7 +5,7 @@ yet, stays."""
 import pytest
 from harness import http
 from harness.config import queue_route, route
-from harness.wait import wait_until
+from harness.wait import stays, wait_until
 
 
 class Pair:
@@ -58,7 +58,7 @@ class Pair:
 @pytest.mark.parametrize("answered", ("while it is frozen", "too late"))
 def test_longer_than_its_lease(lab, answered):
     """A copy finds that the claim has ended, and passes: the second delivery is counted, and is the last one."""
-    pair = Pair(lab, "900ms", lease="1s")
+    pair = Pair(lab, "3500ms", lease="4s")
     copy = pair.alive.post("/", "one")
     assert copy.outcome == "accepted"
     pair.thaw(None if answered == "while it is frozen" else lambda: pair.incidents("lease_lost") == 1)
@@ -77,7 +77,7 @@ def test_longer_than_its_lease(lab, answered):
 
 def test_longer_than_the_upstreams_time_out(lab):
     """What the upstream answered meanwhile counts: the time-out was the gateway's, not the upstream's."""
-    pair = Pair(lab, "900ms", lease="30s", in_flight_wait="1500ms")
+    pair = Pair(lab, "3500ms", lease="30s", in_flight_wait="4s")
     assert pair.alive.post("/", "one").outcome == "in-flight"
     pair.thaw()
     first = pair.answer()
@@ -106,13 +106,20 @@ def test_shorter_than_its_lease(lab, answered):
 
 
 class Stopped:
-    """`frozen` stops itself at a fault point, in the middle of a turn, with the event "one"."""
+    """`frozen` stops itself at a fault point, in the middle of a turn, with the event "one"; `warm` others came before,
+    so that a connection to the upstream is there. Redis' time-out is short against the leases: a link that is healthy
+    must not be taken for a stalled one."""
 
-    def __init__(self, lab, point, make_route, **settings):
+    def __init__(self, lab, point, make_route, lease, timeout="5s", warm=0):
         self.lab, stores = lab, lab.stores("redis+postgres")
         self.redis, self.prefix = lab.shared.redis(), stores["dedup"]["redis"]["prefix"]
-        self.frozen, self.alive = (lab.make_gateway(stores=stores, routes=[make_route(**settings)]) for _ in range(2))
-        self.frozen.start(env={"POSTERN_FAULT": f"{point}:1:stop"})
+        self.frozen, self.alive = (lab.make_gateway(stores=stores, dedup={"redis": {"timeout": "500ms"}},
+                                                    routes=[make_route(lease=lease)], upstreams={"app": {"timeout": timeout}})
+                                   for _ in range(2))
+        self.frozen.start(env={"POSTERN_FAULT": f"{point}:{1 + warm}:stop"})
+        for number in range(warm):
+            assert self.frozen.post("/", f"warm {number}").outcome == "accepted"
+        self.frozen.wait_no_queue()
         self.sender = self.frozen.connect(30)
         self.sender.send(http.request_bytes("POST", "/", [("X-Event-Id", "one")], b"{}"))
         wait_until(self.frozen.is_stopped, "it stands at the fault point")
@@ -135,7 +142,7 @@ class Stopped:
 @pytest.mark.parametrize("make_route, status", ((route, 200), (queue_route, 202)))
 def test_claimed_and_not_begun(lab, make_route, status):
     """The claim's lease ends, a copy passes: the first must not begin when it comes back, its sender tries again."""
-    stopped = Stopped(lab, "after_claim", make_route, lease="1s")
+    stopped = Stopped(lab, "after_claim", make_route, "2s")
     wait_until(lambda: stopped.redis.command("KEYS", stopped.prefix + ":*") == [], "the claim's lease has ended")
     copy = stopped.alive.post("/", "one")
     assert (copy.status, copy.outcome) == (status, "accepted")
@@ -149,7 +156,7 @@ def test_claimed_and_not_begun(lab, make_route, status):
 
 def test_about_to_deliver(lab):
     """The row's lease ends, and the other one delivers: the attempt that was about to begin is not made."""
-    stopped = Stopped(lab, "before_attempt", queue_route, lease="1500ms")
+    stopped = Stopped(lab, "before_attempt", queue_route, "3s")
     lab.upstream.wait_requests(1)
     stopped.alive.wait_no_queue()
     first = stopped.thaw()
@@ -164,10 +171,27 @@ def test_about_to_deliver(lab):
 @pytest.mark.parametrize("point, make_route", (("after_claim", route), ("after_claim", queue_route), ("before_attempt", queue_route)))
 def test_shortly_and_not_begun(lab, point, make_route):
     """Within the lease: it goes on as if nothing had been."""
-    stopped = Stopped(lab, point, make_route, lease="20s")
+    stopped = Stopped(lab, point, make_route, "20s")
     first = stopped.thaw()
     assert first.outcome == "accepted"
     lab.upstream.wait_requests(1)
     stopped.check_retries(first.event_id)
     stopped.alive.wait_no_queue()
     assert [request.event_id for request in lab.upstream.requests()] == [first.event_id]
+
+
+@pytest.mark.parametrize("point, make_route", (("after_claim", route), ("before_attempt", queue_route)))
+def test_longer_than_the_time_out_of_what_begins_then(lab, point, make_route):
+    """Within the lease, so the call begins when it comes back, and has its whole time-out from there."""
+    stopped = Stopped(lab, point, make_route, "30s", timeout="2s", warm=1)
+    stays(stopped.frozen.is_stopped, "it stands still for longer than the time-out", 2.5)
+    lab.upstream.default(wait_for="gate")
+    stopped.frozen.resume()
+    lab.upstream.wait_requests(2)
+    stays(lambda: lab.upstream.requests()[-1].status is None, "the upstream takes some of its time", 0.5)
+    lab.upstream.open_gate("gate")
+    first = stopped.thaw()
+    assert first.outcome == "accepted"
+    stopped.alive.wait_no_queue()
+    stopped.check_retries(first.event_id)
+    assert [(request.key, request.attempt) for request in lab.upstream.requests()] == [("warm 0", 1), ("one", 1)]

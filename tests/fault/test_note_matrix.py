@@ -59,7 +59,7 @@ def test_killed_at(lab, setup, point):
     outcome, count = redis if kind.startswith("redis") else embedded
     number_deliveries(lab)
     gateway = lab.make_gateway(kind, routes=[route(ack=ack, lease="2s", in_flight_wait="5s", **NOTED)],
-                               upstreams={"app": {"timeout": "1s"}})
+                               upstreams={"app": {"timeout": "5s"}})
     die(gateway, point)
     gateway.start()
     if outcome == "duplicate":
@@ -85,7 +85,7 @@ def test_killed_at(lab, setup, point):
 @pytest.mark.parametrize("kind", ("memory+sqlite", "redis+postgres"))
 def test_what_was_not_accepted_binds_nobody(lab, kind):
     """The claim died before anything was delivered: another body may have the key once the claim is over."""
-    gateway = lab.make_gateway(kind, routes=[route(lease="2s", **NOTED)], upstreams={"app": {"timeout": "1s"}})
+    gateway = lab.make_gateway(kind, routes=[route(lease="2s", **NOTED)], upstreams={"app": {"timeout": "5s"}})
     die(gateway, "after_claim")
     gateway.start()
     answers = []
@@ -105,7 +105,7 @@ def test_what_was_not_accepted_binds_nobody(lab, kind):
 
 def open_queue(lab, stores):
     lab.upstream.down()
-    return lab.make_gateway(stores=stores, upstreams={"app": {"timeout": "1s", "breaker": {"failures": 0}}},
+    return lab.make_gateway(stores=stores, upstreams={"app": {"timeout": "5s", "breaker": {"failures": 0}}},
                             routes=[queue_route(lease="3s", retry={"max_attempts": 1000}, **NOTED)])
 
 

@@ -15,7 +15,7 @@ LASTING = {"failures": 1, "cool_down": "60s"}
 
 
 def make(lab, stores, lease, breaker):
-    return lab.make_gateway(stores=stores, upstreams={"app": {"timeout": "1s", "breaker": breaker}},
+    return lab.make_gateway(stores=stores, upstreams={"app": {"timeout": "5s", "breaker": breaker}},
                             routes=[queue_route(lease=lease, in_flight="conflict", retry={"max_attempts": 1000})])
 
 

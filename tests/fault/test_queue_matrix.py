@@ -15,6 +15,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 
 import pytest
 from checker import History, Told
@@ -53,7 +54,7 @@ class Setup:
             self.away = self.postgres = away.start() if not away.is_running() else away
             stores = lab.stores("redis+postgres", postgres_url=away.create_database())
         self.gateway = lab.make_gateway(stores=stores, **config,
-                                        upstreams={"app": {"timeout": "1s", "breaker": {"failures": 0}}},
+                                        upstreams={"app": {"timeout": "5s", "breaker": {"failures": 0}}},
                                         routes=[queue_route(lease="2s", in_flight_wait="5s", on_store_error="reject")])
 
     def start(self, **options):
@@ -91,7 +92,8 @@ def test_killed_at(lab, postgres_away, setup, point):
     told = Told()
     attempt(this.gateway.port, told, "one")
     assert this.gateway.wait(10) == -signal.SIGKILL, "the fault point was reached"
-    crash = (lab.upstream.port, lab.upstream.wait_abandoned())
+    killed = time.time()
+    crash = (lab.upstream.port, killed, lab.upstream.wait_abandoned())
     assert told.unanswered["one"] or point in ("before_attempt", "after_attempt", "after_outcome")
 
     this.gateway.start(stores=not this.away)
@@ -117,7 +119,8 @@ def test_killed_in_the_middle_of_many(lab, postgres_away, setup, point):
     senders = Senders([this.gateway.port])
     senders.feed(f"event {number}" for number in range(30))
     assert this.gateway.wait(20) == -signal.SIGKILL, "the fault point was reached"
-    crash = (lab.upstream.port, lab.upstream.wait_abandoned())
+    killed = time.time()
+    crash = (lab.upstream.port, killed, lab.upstream.wait_abandoned())
     this.gateway.start(stores=not this.away)
     senders.finish()
     this.come_back()

@@ -90,7 +90,7 @@ def test_gateway_killed_again_and_again(lab, kind, ack):
     chance = random.Random(seed)
     stores = lab.stores(kind)
     both = kind.startswith("redis") # two gateways share Redis; a SQLite journal has one owner
-    gateways = [lab.make_gateway(stores=stores, workers=2, upstreams={"app": {"timeout": "1s"}},
+    gateways = [lab.make_gateway(stores=stores, workers=2, upstreams={"app": {"timeout": "5s"}},
                                  routes=[route(ack=ack, lease="2s", in_flight_wait="3s", on_store_error="reject")])
                 for _ in range(2 if both else 1)]
     for gateway in gateways:
@@ -114,7 +114,7 @@ def test_stores_killed_again_and_again(lab):
     chance = random.Random(int(os.environ.get("POSTERN_SEED", "20261121")))
     redis, postgres = lab.own_redis(durable=True).start(), lab.own_postgres().start()
     url = postgres.create_database()
-    gateway = lab.gateway(stores=lab.stores("redis+postgres", redis, url), workers=2, upstreams={"app": {"timeout": "1s"}},
+    gateway = lab.gateway(stores=lab.stores("redis+postgres", redis, url), workers=2, upstreams={"app": {"timeout": "5s"}},
                           routes=[route(lease="2s", in_flight_wait="3s", on_store_error="reject")])
     senders = Senders([gateway.port])
     kill_in_the_middle(senders, chance, lambda turn: (redis, postgres)[turn % 2])

@@ -72,8 +72,9 @@ class Lab:
         dedup, journal = kind.split("+")
         prefix = f"t{abs(hash(self.folder)):x}"
         if dedup == "redis":
-            url = (redis or self.shared.redis()).url()
-            dedup_config = {"store": "redis", "redis": {"url": url, "prefix": prefix}}
+            # The shared one is never harmed: not to be scheduled for a while does not make it "away".
+            where = {"url": redis.url()} if redis else {"url": self.shared.redis().url(), "timeout": "5s"}
+            dedup_config = {"store": "redis", "redis": {**where, "prefix": prefix}}
         else:
             dedup_config = {"store": "memory"}
         if journal == "postgres":

@@ -10,8 +10,10 @@ import subprocess
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
-# Below Linux's usual range of ephemeral ports, so that no outgoing connection takes one meanwhile.
-PORTS = range(12000, 32000)
+# Below Linux's usual range of ephemeral ports, so that no outgoing connection takes one meanwhile, and beside those of
+# upstream_server.py, so that no upstream does.
+PORTS = range(12000, 22000)
+GIVEN = set() # none twice: whoever has one may not listen yet, and listeners share a port silently (SO_REUSEPORT)
 
 
 def die_with_parent():
@@ -19,9 +21,12 @@ def die_with_parent():
 
 
 def free_port():
-    """A TCP port nobody listens on."""
+    """A TCP port nobody listens on, and that nobody else was given."""
     while True:
         port = random.choice(PORTS)
+        if port in GIVEN:
+            continue
+        GIVEN.add(port)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

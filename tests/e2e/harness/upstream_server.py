@@ -23,8 +23,8 @@ import sys
 import threading
 import time
 
-# Below the ephemeral ports: while it doesn't listen, no outgoing connection may take its place.
-PORTS = range(12000, 32000)
+# Below the ephemeral ports: while it doesn't listen, no outgoing connection may take its place. Not those of process.py.
+PORTS = range(22000, 32000)
 HEAD_MAX = 1 << 17
 PATTERN = bytes(range(251)) * 4177 # 1 MiB, of a prime period so that a shifted piece shows
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
