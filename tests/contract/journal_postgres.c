@@ -294,6 +294,22 @@ Test(journal_postgres, a_row_of_the_queue_that_was_only_refused_is_withdrawn)
     cr_assert_eq(rig.journal->stats.dropped, 1);
 }
 
+/* By the clock, which is read every 10 s. */
+Test(journal_postgres, an_idle_link_finds_out_that_the_server_stands_still)
+{
+    rig_close_fronts();
+    rig.postgres.timeout_ms = 500;
+    rig_open_fronts(1);
+    rig_run_until(rig_is_up);
+    pg_server_freeze(&rig.server);
+    rig_run_until(rig_is_down);
+    pg_server_thaw(&rig.server);
+    rig_run_until(rig_is_up);
+    append_many(1);
+    rig_run_until(rig_is_idle);
+    cr_assert_eq(rig_number("SELECT count(*) FROM event"), 1);
+}
+
 /* ---- what a batch may meet ---- */
 
 Test(journal_postgres, refused_rows_are_isolated)
