@@ -208,7 +208,7 @@ enum op_status front_append(struct journal *journal, struct journal_op *op)
     else
         op->status = take_row(front, op) ? STATUS_OK : STATUS_FULL;
     if (op->status != STATUS_OK) {
-        journal->stats.dropped++;
+        journal->stats.dropped += !op->record->queued;
         return OP_READY;
     }
     schedule(front, op->level);
@@ -299,10 +299,10 @@ void front_rows_done(struct front *front, size_t count)
     for (size_t end = batch->done + count; batch->done < end; batch->done++) {
         struct batch_row *row = batch->rows[batch->done];
         bytes += row->cost_bytes;
-        if (row->refused)
-            stats->dropped++;
-        else
+        if (!row->refused)
             stats->rows++;
+        else
+            stats->dropped += !row->queued;
         front_answer_row(front, batch, row, row->refused ? STATUS_REFUSED : STATUS_OK);
     }
     if (stats->rows > rows_before) {

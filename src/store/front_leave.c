@@ -49,7 +49,6 @@ static void withdraw_queued(struct front *front, struct batch *batch)
         }
         front_answer_row(front, batch, row, STATUS_UNAVAILABLE);
         front_forget(front, 1, row->cost_bytes);
-        front->journal.stats.dropped++;
         batch->bytes -= row->cost_bytes;
     }
     batch->count = kept;

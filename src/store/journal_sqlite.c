@@ -119,7 +119,7 @@ static enum op_status append(struct journal *journal, struct journal_op *op)
     if (op->level == JOURNAL_BUFFERED || !sqlite_store_is_full(from_journal(journal)->seat.store))
         return front_append(journal, op);
     op->status = STATUS_FULL;
-    journal->stats.dropped++;
+    journal->stats.dropped += !op->record->queued;
     return OP_READY;
 }
 

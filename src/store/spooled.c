@@ -47,7 +47,7 @@ static enum op_status append(struct journal *journal, struct journal_op *op)
     spooled_look(self);
     if (front)
         return front_append(&front->journal, op);
-    self->journal.dropped++;
+    self->journal.dropped += !op->record->queued;
     spooled_note_stats(self);
     return OP_READY;
 }

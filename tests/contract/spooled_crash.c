@@ -150,7 +150,7 @@ Test(spooled_crash_cold, at_its_cap_the_spool_refuses_and_what_was_taken_arrives
     cr_assert_eq(many[many_count - 1].op.status, STATUS_FULL);
     size_t taken = count_ok();
     cr_assert(taken > 100 && taken < many_count, "%zu of %zu", taken, many_count);
-    cr_assert_eq(rig.journal->stats.dropped, many_count - taken);
+    cr_assert_eq(rig.journal->stats.dropped, 0, "their senders were told");
     pg_server_run(&rig.server);
     rig_run_until(spooled_is_empty);
     cr_assert_eq(spooled_there("SELECT count(*) FROM event"), (long long)taken);

@@ -68,7 +68,7 @@ struct journal_op {
      * record may have been or may still be committed (it stays buffered; only at close is it given
      * up) but a queued one was withdrawn, and where a commit's answer was lost its op goes on
      * waiting until that is known; STATUS_REFUSED: the database refused this very row. Not taken,
-     * given up and refused are counted as dropped */
+     * given up and refused are counted as dropped, but queued ones, which nobody was promised */
     enum status status;
     enum queue_home home; /* out: where a queued record was committed */
     bool leased;          /* out: its lease is certain, an attempt may begin. False: leave it to
@@ -117,7 +117,7 @@ struct journal_stats {
     bool up;                /* the database takes batches now */
     uint64_t rows, batches; /* committed */
     uint64_t dropped;       /* records given up: buffer full, refused, or lost at the end; each was
-                               counted here once */
+                               counted here once. Not queued ones that were answered in time */
     uint64_t errors;        /* batches that failed (they are tried again) */
     uint64_t duplicates_lost;             /* duplicate counts whose event was not found in time */
     uint64_t pending_rows, pending_bytes; /* appended, not yet committed */
