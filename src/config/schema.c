@@ -213,9 +213,8 @@ static const struct setting ROOT[] = {
      .standard = "256MiB",
      .min = 0,
      .max = TIB,
-     .help = "The same when its file system has less than that left; 0: use all, but a file system "
-             "that "
-             "is full keeps the spool from draining until it has room."},
+     .help = "The same when its file system has less than that left; 0: use all. A full one keeps "
+             "the spool from draining until it has room."},
     {.path = "limits.body",
      .kind = SETTING_SIZE,
      CONF(body_bytes),
