@@ -50,10 +50,13 @@ enum ex_state begin_enqueue(struct exchange *ex)
     record.lease_ms = courier_lease_ms(gw->courier, exchange_route_index(ex), ex->reserved);
     record.ownerless = !ex->reserved;
     ex->leased_until_ms = loop_now_ms(gw->loop) + record.lease_ms;
-    ex->record =
-        (struct journal_op){.record = &record, .level = JOURNAL_DURABLE, .answered = on_enqueued};
+    ex->record = (struct journal_op){.record = &record,
+                                     .level = JOURNAL_DURABLE,
+                                     .not_after_ms = exchange_work_ends_ms(ex),
+                                     .answered = on_enqueued};
     enum op_status submitted = journal_append(gw->journal, &ex->record);
     ex->record.record = NULL; /* it was borrowed for the call */
+    FAULT_POINT("after_append");
     if (submitted == OP_READY)
         return finish_enqueue(ex);
     ex->enqueuing = true;

@@ -20,7 +20,7 @@ uint64_t exchange_work_ends_ms(const struct exchange *ex)
 static void extend_claim(struct exchange *ex, uint64_t ends_ms)
 {
     ex->claim_ends_ms = ends_ms;
-    ex->call.not_after_ms = exchange_work_ends_ms(ex);
+    ex->call.not_after_ms = ex->record.not_after_ms = exchange_work_ends_ms(ex);
 }
 
 static void take_renewal(struct exchange *ex)

@@ -267,6 +267,10 @@ struct batch *front_next(struct front *front)
     struct batch *batch = first_batch(front);
     if (front->in_flight || !is_due(front, batch))
         return NULL;
+    if (batch && !front_withdraw_lapsed(front, batch)) {
+        front_pump(front);
+        return NULL;
+    }
     front->flush_due = false;
     deadline_clear(&front->opts.loop->deadlines, &front->flush);
     if (!batch && front->fresh.count > 0)

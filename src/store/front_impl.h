@@ -35,6 +35,10 @@ void front_lose_counts(struct front *front, struct fold *fold);
 /* Answers every op of the batch UNAVAILABLE, counts its rows as dropped and frees it. */
 void front_drop_batch(struct front *front, struct batch *batch);
 
+/* Answers the queued ops UNAVAILABLE whose time to be sent is over, by the clock; not in a batch
+ * that may have been committed. False: nothing is left of the batch, it is freed. */
+bool front_withdraw_lapsed(struct front *front, struct batch *batch);
+
 /* Prepares the hook and the deadline of front_answer.c. */
 void front_init_answers(struct front *front);
 

@@ -36,14 +36,26 @@ static bool is_uncertain(const struct front *front, const struct batch *batch)
     return batch == front->in_flight || batch->doubtful;
 }
 
-/* A queued row always has its op until it is over. */
-static void withdraw_queued(struct front *front, struct batch *batch)
+static bool is_lapsed(const struct batch_row *row, uint64_t now_ms)
+{
+    return row->queued && row->op && row->op->not_after_ms > 0 && now_ms >= row->op->not_after_ms;
+}
+
+/* A queued row that anybody waits for has its op until it is over. */
+static bool is_queued(const struct batch_row *row, uint64_t now_ms)
+{
+    (void)now_ms;
+    return row->queued;
+}
+
+static void withdraw(struct front *front, struct batch *batch,
+                     bool (*leaves)(const struct batch_row *row, uint64_t now_ms), uint64_t now_ms)
 {
     size_t kept = 0;
     batch_forget_done(batch);
     for (size_t i = 0; i < batch->count; i++) {
         struct batch_row *row = batch->rows[i];
-        if (!row->queued) {
+        if (!leaves(row, now_ms)) {
             batch->rows[kept++] = row;
             continue;
         }
@@ -54,6 +66,25 @@ static void withdraw_queued(struct front *front, struct batch *batch)
     batch->count = kept;
 }
 
+/* False, and it is gone, when nothing is left in it. */
+static bool keep_batch(struct front *front, struct batch *batch)
+{
+    if (batch->count > 0 || batch->fold.count > 0)
+        return true;
+    list_remove(&batch->link);
+    batch_free(batch);
+    front_note_oldest(front);
+    return false;
+}
+
+bool front_withdraw_lapsed(struct front *front, struct batch *batch)
+{
+    if (batch->level != JOURNAL_DURABLE || is_uncertain(front, batch))
+        return true;
+    withdraw(front, batch, is_lapsed, loop_exact_ms(front->opts.loop));
+    return keep_batch(front, batch);
+}
+
 void front_give_up_waiting(struct front *front, struct batch *batch)
 {
     bool uncertain = is_uncertain(front, batch);
@@ -62,12 +93,8 @@ void front_give_up_waiting(struct front *front, struct batch *batch)
             front_answer_row(front, batch, batch->rows[i], STATUS_UNAVAILABLE);
     if (uncertain)
         return;
-    withdraw_queued(front, batch);
-    if (batch->count == 0 && batch->fold.count == 0) {
-        list_remove(&batch->link);
-        batch_free(batch);
-        front_note_oldest(front);
-    }
+    withdraw(front, batch, is_queued, 0);
+    (void)keep_batch(front, batch);
 }
 
 /* ---- moving ---- */

@@ -139,10 +139,11 @@ class Stopped:
             assert (again.outcome, again.event_id) == ("duplicate", event_id)
 
 
-@pytest.mark.parametrize("make_route, status", ((route, 200), (queue_route, 202)))
-def test_claimed_and_not_begun(lab, make_route, status):
+@pytest.mark.parametrize("point, make_route, status", (("after_claim", route, 200), ("after_claim", queue_route, 202),
+                                                       ("after_append", queue_route, 202)))
+def test_claimed_and_not_begun(lab, point, make_route, status):
     """The claim's lease ends, a copy passes: the first must not begin when it comes back, its sender tries again."""
-    stopped = Stopped(lab, "after_claim", make_route, "2s")
+    stopped = Stopped(lab, point, make_route, "2s")
     wait_until(lambda: stopped.redis.command("KEYS", stopped.prefix + ":*") == [], "the claim's lease has ended")
     copy = stopped.alive.post("/", "one")
     assert (copy.status, copy.outcome) == (status, "accepted")
@@ -168,7 +169,8 @@ def test_about_to_deliver(lab):
     assert stopped.alive.event(first.event_id)["attempts"] == 1
 
 
-@pytest.mark.parametrize("point, make_route", (("after_claim", route), ("after_claim", queue_route), ("before_attempt", queue_route)))
+@pytest.mark.parametrize("point, make_route", (("after_claim", route), ("after_claim", queue_route), ("after_append", queue_route),
+                                               ("before_attempt", queue_route)))
 def test_shortly_and_not_begun(lab, point, make_route):
     """Within the lease: it goes on as if nothing had been."""
     stopped = Stopped(lab, point, make_route, "20s")

@@ -4,6 +4,7 @@ retry what they were not told; then all three histories are compared (checker.py
 
   point                  the crash sat …                       the upstream's successes
   after_claim            before anything was durable           1, by the retry
+  after_append           before its row was sent              1, by the retry
   after_journal_commit   before the claim was settled          1: the retry is a duplicate
   after_settle           before the answer; the first attempt  1, or 2: the retry is a duplicate
   before_answer          may be under way already              1, or 2: the retry is a duplicate
@@ -25,7 +26,7 @@ from harness.postgres import Postgres
 from harness.wait import wait_until
 from senders import Senders, attempt
 
-POINTS = {"after_claim": (1,), "after_journal_commit": (1,), "after_settle": (1, 2), "before_answer": (1, 2),
+POINTS = {"after_claim": (1,), "after_append": (1,), "after_journal_commit": (1,), "after_settle": (1, 2), "before_answer": (1, 2),
           "before_attempt": (1,), "after_attempt": (2,), "after_outcome": (1,)}
 SETUPS = ["embedded", "redis+postgres", "redis+postgres away"]
 

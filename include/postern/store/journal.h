@@ -60,6 +60,8 @@ struct journal_op {
     /* in */
     const struct journal_record *record; /* borrowed for the submit call only */
     enum journal_level level;
+    uint64_t not_after_ms; /* monotonic: a queued record that has not been sent to the database by
+                              then is UNAVAILABLE; 0: at any time. May be moved until the answer */
     void (*answered)(
         struct journal_op *op); /* only if the submit said OP_PENDING: once, from the loop */
     /* out: STATUS_OK; STATUS_FULL: the buffer is at its bound (or memory is), the record was not

@@ -69,6 +69,70 @@ Test(front_queue, never_sent_it_is_withdrawn)
     commit(&here);
 }
 
+/* The claim of its sender's event has ended: a copy may have been accepted elsewhere. */
+Test(front_queue, not_sent_in_time_it_is_withdrawn)
+{
+    uint64_t now_ms = loop_now_ms(here.front.opts.loop);
+    struct call in_flight, moved, over, at_any_time;
+    append(&in_flight, JOURNAL_DURABLE);
+    turn(0);
+    struct call *later[] = {&moved, &over, &at_any_time};
+    for (size_t i = 0; i < 3; i++)
+        append(later[i], JOURNAL_DURABLE);
+    in_flight.op.not_after_ms = moved.op.not_after_ms = over.op.not_after_ms = now_ms + 50;
+    turn(50);
+    cr_assert_eq(over.answers, 0, "it waits behind the batch in flight");
+    moved.op.not_after_ms = now_ms + 51;
+    commit(&here);
+    turn(0);
+    cr_assert_eq(in_flight.op.status, STATUS_OK, "it was sent in time");
+    cr_assert_eq(over.op.status, STATUS_UNAVAILABLE);
+    cr_assert_eq(here.sent->count, 2);
+    commit(&here);
+    cr_assert(moved.op.status == STATUS_OK && at_any_time.op.status == STATUS_OK);
+    cr_assert_eq(here.front.journal.stats.rows, 3);
+    cr_assert_eq(here.front.journal.stats.pending_rows, 0);
+}
+
+Test(front_queue, a_batch_that_is_over_makes_room_for_the_next)
+{
+    struct call over, next;
+    here.held = true;
+    append(&over, JOURNAL_DURABLE);
+    over.op.not_after_ms = loop_now_ms(here.front.opts.loop) + 10;
+    turn(20);
+    cr_assert_eq(over.answers, 0);
+    here.held = false;
+    front_pump(&here.front);
+    turn(0);
+    cr_assert_eq(over.op.status, STATUS_UNAVAILABLE);
+    cr_assert_null(here.sent);
+    append(&next, JOURNAL_DURABLE);
+    turn(0);
+    commit(&here);
+    cr_assert_eq(next.op.status, STATUS_OK);
+    cr_assert_eq(here.front.journal.stats.rows, 1);
+    cr_assert_eq(here.front.journal.stats.pending_bytes, 0);
+}
+
+Test(front_queue, what_may_be_there_is_not_withdrawn)
+{
+    struct call call;
+    append(&call, JOURNAL_DURABLE);
+    call.op.not_after_ms = loop_now_ms(here.front.opts.loop) + 10;
+    turn(0);
+    fail(&here, front_failed);
+    turn(20);
+    cr_assert_eq(call.answers, 0);
+    here.held = false;
+    front_up(&here.front);
+    front_pump(&here.front);
+    turn(0);
+    cr_assert_eq(here.sent->count, 1, "it is asked again");
+    commit(&here);
+    cr_assert_eq(call.op.status, STATUS_OK);
+}
+
 Test(front_queue, a_batch_with_nothing_left_is_gone)
 {
     struct call call;
