@@ -265,6 +265,8 @@ static void attach_counts(struct front *front, struct batch *batch)
 struct batch *front_next(struct front *front)
 {
     struct batch *batch = first_batch(front);
+    if (!batch && front->down_since_ms > 0)
+        front_up(front); /* what would have proven it by its commit has left */
     if (front->in_flight || !is_due(front, batch))
         return NULL;
     if (batch && !front_withdraw_lapsed(front, batch)) {

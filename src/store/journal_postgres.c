@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The PostgreSQL journal on a worker: a front whose batches are jobs on one link. One job at a time
- * is under way; send_next decides which is next: days a batch waits for, batches and chunks of a
- * load in turn, the hourly upkeep when nothing else is due.
+ * is under way; send_next decides which is next: days a batch waits for, the server's clock when it
+ * is due, batches and chunks of a load in turn, the hourly upkeep when nothing else is due.
  *
  *   link up -> schema checked -> [housekeeper: partitions] -> READY ──> batch, load chunk, upkeep …
  *     ^                                                         │

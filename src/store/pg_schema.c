@@ -122,12 +122,12 @@ static void begin(struct pg_schema *schema, const char *const *texts, size_t cou
     pg_link_commit(schema->link);
 }
 
-/* The server read its clock, as far as anybody can tell, in the middle of the round trip. */
+/* The server read its clock after it was asked, at the earliest at once: so a lease may be longer
+ * by the round trip, but never shorter, however long we were stopped in it. */
 static void take_clock(struct pg_schema *schema, const char *bytes)
 {
-    uint64_t half_us = (mono_us() - schema->asked_us) / 2;
-    schema->server_ahead_us = (int64_t)(pg_get_u64(bytes) - (schema->asked_us + half_us));
-    schema->doubt_us = (int64_t)half_us;
+    schema->server_ahead_us = (int64_t)(pg_get_u64(bytes) - schema->asked_us);
+    schema->doubt_us = (int64_t)(mono_us() - schema->asked_us);
 }
 
 /* Only a version is four bytes and only the clock is eight: the other statements return nothing, or

@@ -24,7 +24,7 @@ struct pg_schema {
     uint64_t asked_us;       /* monotonic: when the task was sent */
     int64_t server_ahead_us; /* the server's clock, as a timestamptz, less our monotonic one: a
                                 step of our wall clock doesn't move leases */
-    int64_t doubt_us;        /* by which that may be too much or too little */
+    int64_t doubt_us;        /* by which that may be too much */
     /* A task ended: STATUS_OK; STATUS_INVALID: the schema is newer than this program;
      * STATUS_REFUSED: an error, told by `detail`; STATUS_UNAVAILABLE: the link was lost. */
     void (*ended)(struct pg_schema *schema, enum status status, const char *detail);

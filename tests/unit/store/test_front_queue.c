@@ -115,6 +115,47 @@ Test(front_queue, a_batch_that_is_over_makes_room_for_the_next)
     cr_assert_eq(here.front.journal.stats.pending_bytes, 0);
 }
 
+/* Its commit would have proven that the database is there. */
+Test(front_queue, a_front_whose_last_row_is_withdrawn_comes_up)
+{
+    struct call over, next;
+    here.held = true;
+    append(&over, JOURNAL_DURABLE);
+    over.op.not_after_ms = loop_now_ms(here.front.opts.loop) + 10;
+    front_down(&here.front);
+    turn(20);
+    here.held = false;
+    front_up(&here.front);
+    turn(0);
+    cr_assert_eq(over.op.status, STATUS_UNAVAILABLE);
+    cr_assert(here.front.journal.stats.up);
+    turn(2 * WAIT_MS);
+    append(&next, JOURNAL_DURABLE);
+    turn(0);
+    commit(&here);
+    cr_assert_eq(next.op.status, STATUS_OK);
+}
+
+/* The back-off and the patience end in one turn, as after a standstill. */
+Test(front_queue, a_front_whose_last_row_is_given_up_as_it_comes_back_comes_up)
+{
+    struct call over, next;
+    here.held = true;
+    append(&over, JOURNAL_DURABLE);
+    front_down(&here.front);
+    turn(10);
+    here.held = false;
+    front_up(&here.front);
+    turn(WAIT_MS + DEADLINE_TICK_MS);
+    cr_assert_eq(over.op.status, STATUS_UNAVAILABLE);
+    cr_assert(here.front.journal.stats.up);
+    turn(2 * WAIT_MS);
+    append(&next, JOURNAL_DURABLE);
+    turn(0);
+    commit(&here);
+    cr_assert_eq(next.op.status, STATUS_OK);
+}
+
 Test(front_queue, what_may_be_there_is_not_withdrawn)
 {
     struct call call;
